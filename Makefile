@@ -1,0 +1,55 @@
+# Thin over the `metalock` command line, which works without make too: `metalock --help`.
+# PLATFORM and ENV select: make env PLATFORM=osx-arm64, make list ENV=tf2.18-py3.11.
+PYTHON ?= python3
+VENV := .venv
+STAMP := $(VENV)/.installed
+METALOCK := $(VENV)/bin/metalock
+select = $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(ENV),--env $(ENV))
+
+.DEFAULT_GOAL := help
+.PHONY: help env check list table test lint format bench lock-tools clean
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+env: $(STAMP) ## lock the matrix into envs/ (PLATFORM=, ENV=)
+	@$(METALOCK) env $(select)
+
+check: $(STAMP) ## is the matrix still true, of its locks and of the index? (PLATFORM=, ENV=)
+	@$(METALOCK) check $(select)
+
+list: $(STAMP) ## what the matrix offers (PLATFORM=, ENV=)
+	@$(METALOCK) list $(select)
+
+table: $(STAMP) ## write the table of README.md anew
+	@$(METALOCK) list --update README.md
+
+test: lint ## lint, types and every test
+	@$(VENV)/bin/pytest -q
+
+lint: $(STAMP) ## ruff and mypy
+	@$(VENV)/bin/ruff check
+	@$(VENV)/bin/ruff format --check
+	@$(VENV)/bin/mypy
+
+format: $(STAMP) ## let ruff write what it can
+	@$(VENV)/bin/ruff check --fix
+	@$(VENV)/bin/ruff format
+
+bench: $(STAMP) ## measure; prints a table and writes benchmarks/results.json
+	@$(VENV)/bin/python benchmarks/run.py
+
+lock-tools: $(STAMP) ## resolve requirements-dev.txt anew from pyproject.toml
+	@$(VENV)/bin/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+	  --no-config --no-annotate --quiet --custom-compile-command "make lock-tools" --output-file requirements-dev.txt
+
+clean: ## remove what make made; envs/ stays
+	@rm -rf $(VENV) dist exports .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(STAMP): requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("metalock needs Python 3.11 or later, and $(PYTHON) is %d.%d: make PYTHON=python3.12" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	@echo "setting up $(VENV)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-dev.txt
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@

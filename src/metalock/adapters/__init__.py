@@ -1,0 +1,1 @@
+"""The only modules that touch the world: files, processes, servers, the terminal."""

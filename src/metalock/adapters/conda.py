@@ -1,0 +1,196 @@
+"""py-rattler behind two plain calls: solve from the channels, or from records already known."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from metalock.adapters.http import reachable
+from metalock.adapters.proc import redact
+from metalock.errors import FetchError, UnsolvableError
+from metalock.lock.model import CondaPackage
+
+if TYPE_CHECKING:
+    from rattler import Gateway, GenericVirtualPackage, RepoDataRecord, SparseRepoData
+
+    from metalock.adapters.settings import Settings
+    from metalock.platforms import Platform
+
+RETRIES = 3
+TIMEOUT = 60
+"""Seconds for one request of the gateway."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CondaRequest:
+    """All that a conda part is solved from; cells with equal requests share the answer."""
+
+    platform: Platform
+    floor: str
+    channels: tuple[str, ...]
+    exclude_newer: str
+    specs: tuple[str, ...]
+    """Match specs (CEP 29), sorted."""
+
+
+class ChannelSolver:
+    """Solves against the channels, each repodata fetched once and shared by all solves."""
+
+    def __init__(self, settings: Settings, cache: Path) -> None:
+        self._settings = settings
+        self._cache = cache
+        self._gateway: Gateway | None = None
+
+    def unreachable(self, channels: Iterable[str]) -> str | None:
+        """The first channel none of whose sources answers at all, or None."""
+        for channel in channels:
+            sources = self._settings.channel_sources(channel)
+            if not any(reachable(f"{source}/noarch/repodata.json.zst") for source in sources):
+                return channel
+        return None
+
+    def solve(self, request: CondaRequest, locked: Sequence[CondaPackage]) -> tuple[CondaPackage, ...]:
+        """Records of every package; those of `locked` are kept where they still fit.
+
+        Raises `UnsolvableError` with the solver's reasons, `FetchError` for a channel that
+        answers wrongly.
+        """
+        from rattler import Channel, Subdir, solve
+        from rattler.exceptions import SolverError
+
+        urls = [self._settings.channel_url(channel) for channel in request.channels]
+        try:
+            records = asyncio.run(
+                solve(
+                    [Channel(url) for url in urls],
+                    list(request.specs),
+                    gateway=self._open_gateway(request.channels),
+                    platforms=[Subdir(request.platform), Subdir("noarch")],
+                    locked_packages=_to_records(locked),
+                    virtual_packages=_virtual_packages(request),
+                    exclude_newer=datetime.fromisoformat(request.exclude_newer),
+                )
+            )
+        except SolverError as error:
+            raise UnsolvableError(_tidy(error)) from None
+        except Exception as error:  # noqa: BLE001 - what rattler's gateway raises has no common root
+            raise FetchError(
+                f"conda channel {', '.join(request.channels)}: {_tidy(error)}",
+                hint="--offline solves from the records that the committed locks hold.",
+            ) from None
+        return _from_records(records)
+
+    def _open_gateway(self, channels: Sequence[str]) -> Gateway:
+        if self._gateway is None:
+            from rattler import Gateway
+            from rattler.networking import (
+                AuthenticationMiddleware,
+                Client,
+                MirrorMiddleware,
+                RetryMiddleware,
+            )
+
+            mirrors = {
+                self._settings.channel_url(channel): list(self._settings.channel_sources(channel))
+                for channel in channels
+            }
+            client = Client(
+                [RetryMiddleware(RETRIES), AuthenticationMiddleware(), MirrorMiddleware(mirrors)],
+                timeout=TIMEOUT,
+            )
+            self._gateway = Gateway(cache_dir=self._cache, client=client)
+        return self._gateway
+
+
+class RecordSolver:
+    """Solves from conda packages that committed locks already hold, without any server."""
+
+    def __init__(self, settings: Settings, known: Iterable[CondaPackage]) -> None:
+        self._settings = settings
+        self._known = tuple(known)
+
+    def solve(self, request: CondaRequest, locked: Sequence[CondaPackage]) -> tuple[CondaPackage, ...]:
+        """As `ChannelSolver.solve`; an `UnsolvableError` may only mean that no lock holds the package yet."""
+        from rattler import solve_with_sparse_repodata
+        from rattler.exceptions import SolverError
+
+        urls = [self._settings.channel_url(channel) for channel in request.channels]
+        usable = [p for p in self._known if p.channel in urls and p.subdir in (request.platform, "noarch")]
+        with _as_repodata(sorted(usable, key=lambda p: urls.index(p.channel))) as sparse:
+            try:
+                records = asyncio.run(
+                    solve_with_sparse_repodata(
+                        list(request.specs),
+                        sparse,
+                        locked_packages=_to_records(locked),
+                        virtual_packages=_virtual_packages(request),
+                        exclude_newer=datetime.fromisoformat(request.exclude_newer),
+                    )
+                )
+            except SolverError as error:
+                raise UnsolvableError(
+                    _tidy(error),
+                    hint="Solved offline, from the records of the committed locks alone; "
+                    "a run that reaches the channel knows more.",
+                ) from None
+        return _from_records(records)
+
+
+@contextmanager
+def _as_repodata(packages: Iterable[CondaPackage]) -> Iterator[list[SparseRepoData]]:
+    """The packages as rattler reads a channel: the one way to give it records with all their fields."""
+    from rattler import Channel, SparseRepoData
+
+    groups: dict[tuple[str, str], dict[str, dict[str, dict[str, object]]]] = {}
+    for package in packages:
+        record = {key: value for key, value in package.record.items() if key != "fn"}
+        group = groups.setdefault((package.channel, package.subdir), {"packages": {}, "packages.conda": {}})
+        kind = "packages.conda" if package.file_name.endswith(".conda") else "packages"
+        group[kind][package.file_name] = record
+    with tempfile.TemporaryDirectory(prefix="metalock-") as folder:
+        sparse = []
+        for index, ((channel, subdir), group) in enumerate(groups.items()):
+            path = Path(folder) / f"{index}.json"
+            path.write_text(json.dumps({"info": {"subdir": subdir}, **group}), encoding="utf-8")
+            sparse.append(SparseRepoData(Channel(channel), subdir, path))
+        yield sparse
+        for data in sparse:
+            data.close()
+
+
+def _to_records(packages: Sequence[CondaPackage]) -> list[RepoDataRecord]:
+    with _as_repodata(packages) as sparse:
+        return [record for data in sparse for record in data.load_all_records()]
+
+
+def _virtual_packages(request: CondaRequest) -> list[GenericVirtualPackage]:
+    from rattler import GenericVirtualPackage, PackageName, Version
+    from rattler.package import BuildString
+
+    return [
+        GenericVirtualPackage(PackageName(name), Version(version), BuildString(build))
+        for name, version, build in request.platform.virtual_packages(request.floor)
+    ]
+
+
+def _from_records(records: Iterable[RepoDataRecord]) -> tuple[CondaPackage, ...]:
+    packages = []
+    for item in records:
+        record = json.loads(item.to_json())
+        channel = str(record.pop("channel")).rstrip("/")
+        record.pop("url")
+        if "sha256" not in record:
+            raise FetchError(f"{channel}: {record['fn']} has no sha256, so it can't be locked")
+        packages.append(CondaPackage(channel=channel, record=dict(sorted(record.items()))))
+    return tuple(sorted(packages, key=lambda package: package.name))
+
+
+def _tidy(error: Exception) -> str:
+    return redact(str(error)).strip()

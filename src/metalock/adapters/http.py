@@ -1,0 +1,92 @@
+"""The one HTTP client: retries what may pass, and never repeats a credential in a message."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+from metalock import __version__
+from metalock.adapters.proc import redact
+from metalock.errors import FetchError
+
+CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 60.0
+"""Seconds without a byte, not for the whole answer."""
+RETRIES = 4
+PASSING = (429, 500, 502, 503, 504)
+"""Statuses that may be gone at the next try."""
+
+_local = threading.local()
+
+
+def session() -> requests.Session:
+    """This thread's session; proxies, certificates and netrc are as `requests` finds them."""
+    existing: requests.Session | None = getattr(_local, "session", None)
+    if existing is None:
+        existing = _local.session = requests.Session()
+        existing.headers["User-Agent"] = f"metalock/{__version__}"
+        retry = Retry(
+            total=RETRIES,
+            backoff_factor=0.3,
+            status_forcelist=PASSING,
+            allowed_methods=("GET", "HEAD"),
+            raise_on_status=False,
+        )
+        adapter = HTTPAdapter(max_retries=retry, pool_maxsize=4)
+        for scheme in ("http://", "https://"):
+            existing.mount(scheme, adapter)
+    return existing
+
+
+def get(url: str, *, headers: Mapping[str, str] | None = None, stream: bool = False) -> requests.Response:
+    """The answer, if it is a good one; raise `FetchError` naming the URL and what was wrong."""
+    return _request("GET", url, headers=headers, stream=stream)
+
+
+def content_length(url: str) -> int:
+    """The size in bytes that the server states for a file."""
+    response = _request("HEAD", url, headers={"Accept-Encoding": "identity"}, stream=False)
+    length = response.headers.get("Content-Length", "")
+    if not length.isdigit():
+        raise FetchError(f"{redact(url)}: the server states no size")
+    return int(length)
+
+
+def _request(method: str, url: str, *, headers: Mapping[str, str] | None, stream: bool) -> requests.Response:
+    try:
+        response = session().request(
+            method,
+            url,
+            headers=dict(headers or {}),
+            timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+            allow_redirects=True,
+            stream=stream,
+        )
+    except requests.RequestException as error:
+        raise FetchError(f"{redact(url)}: {_reason(error)}") from None
+    if not response.ok:
+        raise FetchError(f"{redact(url)}: the server answered {response.status_code} {response.reason}")
+    return response
+
+
+def reachable(url: str) -> bool:
+    """Whether any server answers there at all, with whatever status."""
+    try:
+        requests.head(url, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), allow_redirects=False)
+    except (requests.ConnectionError, requests.Timeout):
+        return False
+    except requests.RequestException:
+        return True
+    return True
+
+
+def _reason(error: requests.RequestException) -> str:
+    """The innermost cause, in one line, without addresses of Python objects."""
+    cause: BaseException = error
+    while (inner := cause.__cause__ or cause.__context__) is not None:
+        cause = inner
+    return redact(str(cause).splitlines()[0] if str(cause) else type(cause).__name__)

@@ -1,0 +1,134 @@
+"""Where the index and the channels really are: the settings that pip, uv and conda users already know.
+
+Only addresses are taken from them. Whatever else they hold (constraints, extra indexes, cut-off
+dates) would make a lock depend on the machine it was made on, and is left aside.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from metalock.errors import UsageError
+from metalock.lock.model import DEFAULT_CHANNEL_ALIAS
+
+INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What this machine says of servers."""
+
+    index_url: str | None
+    """The simple index (PEP 503), possibly with credentials; None for uv's own default."""
+    channel_alias: str
+    """What a channel's name is relative to, for reading only."""
+    channel_mirrors: Mapping[str, tuple[str, ...]]
+    """Channel name or URL to where it is read from instead."""
+
+    def channel_url(self, channel: str) -> str:
+        """The channel's own URL, which locks hold whatever mirror it is read from."""
+        return channel if "://" in channel else f"{DEFAULT_CHANNEL_ALIAS}/{channel}"
+
+    def channel_sources(self, channel: str) -> tuple[str, ...]:
+        """Where the channel is read from, the first that answers; its own URL if nothing says otherwise."""
+        url = self.channel_url(channel)
+        for key in (channel, url):
+            if key in self.channel_mirrors:
+                return self.channel_mirrors[key]
+        if "://" not in channel and self.channel_alias != DEFAULT_CHANNEL_ALIAS:
+            return (f"{self.channel_alias}/{channel}",)
+        return (url,)
+
+
+def read_settings(environ: Mapping[str, str] = os.environ, home: Path | None = None) -> Settings:
+    """Environment first, then the user's files of uv, pip and conda.
+
+    Raises `UsageError` for a file that can't be read.
+    """
+    home = home or Path(environ.get("HOME", "~")).expanduser()
+    condarc = _read_condarc(environ, home)
+    alias = environ.get("CONDA_CHANNEL_ALIAS") or str(condarc.get("channel_alias") or DEFAULT_CHANNEL_ALIAS)
+    return Settings(
+        index_url=_index_url(environ, home),
+        channel_alias=alias.rstrip("/"),
+        channel_mirrors=_channel_mirrors(condarc),
+    )
+
+
+def _index_url(environ: Mapping[str, str], home: Path) -> str | None:
+    for variable in INDEX_VARIABLES:
+        if environ.get(variable):
+            return environ[variable]
+    config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
+    return _uv_index(environ, config) or _pip_index(environ, home, config)
+
+
+def _uv_index(environ: Mapping[str, str], config: Path) -> str | None:
+    for path in _existing([environ.get("UV_CONFIG_FILE"), config / "uv" / "uv.toml", "/etc/uv/uv.toml"]):
+        try:
+            table = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{path}: {error}") from None
+        indexes = [entry for entry in table.get("index", []) if entry.get("default")]
+        url = (
+            indexes[0].get("url")
+            if indexes
+            else table.get("index-url", table.get("pip", {}).get("index-url"))
+        )
+        if url:
+            return str(url)
+    return None
+
+
+def _pip_index(environ: Mapping[str, str], home: Path, config: Path) -> str | None:
+    files = [
+        environ.get("PIP_CONFIG_FILE"),
+        config / "pip" / "pip.conf",
+        home / ".pip" / "pip.conf",
+        "/etc/pip.conf",
+    ]
+    for path in _existing(files):
+        parser = configparser.RawConfigParser()
+        try:
+            parser.read_string(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, configparser.Error) as error:
+            raise UsageError(f"{path}: {error}") from None
+        if parser.has_option("global", "index-url"):
+            return parser.get("global", "index-url").strip()
+    return None
+
+
+def _read_condarc(environ: Mapping[str, str], home: Path) -> Mapping[str, object]:
+    candidates = [environ.get("CONDARC"), home / ".condarc", home / ".config" / "conda" / ".condarc"]
+    for path in _existing(candidates):
+        import yaml
+
+        try:
+            table = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise UsageError(f"{path}: {error}") from None
+        return table if isinstance(table, dict) else {}
+    return {}
+
+
+def _channel_mirrors(condarc: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
+    """Conda's `custom_channels`, name to base or full URL, and mamba's `mirrored_channels`, name to URLs."""
+    mirrors: dict[str, tuple[str, ...]] = {}
+    custom = condarc.get("custom_channels")
+    for name, base in (custom if isinstance(custom, dict) else {}).items():
+        url = str(base).rstrip("/")
+        mirrors[str(name)] = (url if re.search(rf"/{re.escape(str(name))}\Z", url) else f"{url}/{name}",)
+    mirrored = condarc.get("mirrored_channels")
+    for name, urls in (mirrored if isinstance(mirrored, dict) else {}).items():
+        mirrors[str(name)] = tuple(str(url).rstrip("/") for url in urls)
+    return mirrors
+
+
+def _existing(paths: Iterable[str | Path | None]) -> list[Path]:
+    return [Path(path) for path in paths if path and Path(path).is_file()]

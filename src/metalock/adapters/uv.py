@@ -1,0 +1,232 @@
+"""uv behind one call: the wheels that a cell's pip part resolves to."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from packaging.tags import Tag
+from packaging.utils import parse_wheel_filename
+
+from metalock.adapters.http import content_length
+from metalock.adapters.proc import Completed, run
+from metalock.errors import FetchError, ToolError, UnsolvableError
+from metalock.platforms import Platform
+
+INHERITED = (
+    "PATH",
+    "HOME",
+    "USERPROFILE",
+    "TMPDIR",
+    "XDG_CACHE_HOME",
+    "XDG_DATA_HOME",
+    "NETRC",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "SSL_CLIENT_CERT",
+    *(
+        name
+        for scheme in ("HTTP", "HTTPS", "ALL", "NO")
+        for name in (f"{scheme}_PROXY", f"{scheme.lower()}_proxy")
+    ),
+    "UV_CACHE_DIR",
+    "UV_OFFLINE",
+    "UV_HTTP_TIMEOUT",
+    "UV_HTTP_RETRIES",
+    "UV_CONCURRENT_DOWNLOADS",
+    "UV_SYSTEM_CERTS",
+    "UV_NATIVE_TLS",
+    "UV_KEYRING_PROVIDER",
+    "UV_INSECURE_HOST",
+)
+"""What uv may know of this machine: how to reach servers, and nothing that changes a resolution."""
+_UNREACHABLE = re.compile(
+    r"error sending request|dns error|Connection refused|timed out|network|Could not connect|tcp connect"
+    r"|Failed to (?:fetch|download)|HTTP status|error decoding response body",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipRequest:
+    """All that a pip part is resolved from."""
+
+    platform: Platform
+    floor: str
+    python: str
+    """The full version of the interpreter, `3.11.15`."""
+    exclude_newer: str
+    requirements: Mapping[str, str]
+    constraints: Mapping[str, str]
+    """Name to exact version of what conda installs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedWheel:
+    """A wheel as the index offers it."""
+
+    name: str
+    version: str
+    file: str
+    sha256: str
+    url: str
+    size: int | None
+    """Bytes, where the index says (PEP 700)."""
+
+
+def uv_path(python: Path = Path(sys.executable)) -> Path:
+    """The uv that was installed with metalock, else the first on PATH; raise `ToolError` for none."""
+    try:
+        from uv import find_uv_bin
+    except ImportError:
+        import shutil
+
+        found = shutil.which("uv")
+        if found is None:
+            raise ToolError("uv is not installed", hint=f"{python} -m pip install uv") from None
+        return Path(found)
+    try:
+        return Path(find_uv_bin())
+    except FileNotFoundError as error:
+        raise ToolError(f"uv is not installed: {error}", hint=f"{python} -m pip install uv") from None
+
+
+def uv_environment(
+    index_url: str | None, *, floor: str | None = None, environ: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """The whole environment of a uv run."""
+    env = {name: environ[name] for name in INHERITED if name in environ}
+    env |= {
+        name: value
+        for name, value in environ.items()
+        if re.fullmatch(r"UV_INDEX_\w+_(?:USERNAME|PASSWORD)", name)
+    }
+    env |= {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "NO_COLOR": "1", "LC_ALL": "C.UTF-8"}
+    if "PIP_CERT" in environ:
+        env.setdefault("SSL_CERT_FILE", environ["PIP_CERT"])
+    if index_url is not None:
+        env["UV_DEFAULT_INDEX"] = index_url
+    if floor is not None:
+        env["MACOSX_DEPLOYMENT_TARGET"] = floor
+    return env
+
+
+class PipResolver:
+    """Resolves with uv: wheels only, for one Python, platform and floor, and nothing of this machine."""
+
+    def __init__(self, index_url: str | None, *, offline_fallback: bool = False) -> None:
+        self._index_url = index_url
+        self._offline_fallback = offline_fallback
+        self._uv = uv_path()
+
+    def resolve(
+        self, request: PipRequest, preferences: Mapping[str, str], upgrade: Iterable[str] = ()
+    ) -> tuple[ResolvedWheel, ...]:
+        """The wheels, by name; versions in `preferences` are kept where they still fit.
+
+        Raises `UnsolvableError` with uv's reasons, `FetchError` where the index fails.
+        """
+        with tempfile.TemporaryDirectory(prefix="metalock-") as name:
+            folder = Path(name)
+            (folder / "requirements.in").write_text(_lines(request.requirements), encoding="utf-8")
+            exact = {name: f"=={version}" for name, version in request.constraints.items()}
+            (folder / "constraints.txt").write_text(_lines(exact), encoding="utf-8")
+            held = {name: version for name, version in preferences.items() if name not in upgrade}
+            output = folder / "pylock.toml"
+            if held:
+                output.write_text(_preferences(held), encoding="utf-8")
+            result = self._compile(request, folder, offline=False)
+            if result.code and self._offline_fallback and _UNREACHABLE.search(result.stderr):
+                result = self._compile(request, folder, offline=True)
+            if result.code:
+                raise _failure(result)
+            return _parse_pylock(output.read_text(encoding="utf-8"), request)
+
+    def _compile(self, request: PipRequest, folder: Path, *, offline: bool) -> Completed:
+        args: list[str | Path] = [
+            self._uv, "pip", "compile", "requirements.in",
+            "--constraints", "constraints.txt",
+            "--output-file", "pylock.toml",
+            "--python-version", request.python,
+            "--python-platform", request.platform.uv_target(request.floor),
+            "--only-binary", ":all:",
+            "--exclude-newer", request.exclude_newer,
+            "--no-config", "--no-header", "--no-annotate", "--no-sources", "--quiet",
+        ]  # fmt: skip
+        if offline:
+            args.append("--offline")
+        floor = request.floor if request.platform.is_macos else None
+        return run(args, env=uv_environment(self._index_url, floor=floor), cwd=folder)
+
+
+def _lines(requirements: Mapping[str, str]) -> str:
+    return "".join(f"{name}{specifier}\n" for name, specifier in sorted(requirements.items()))
+
+
+def _preferences(versions: Mapping[str, str]) -> str:
+    """A PEP 751 file of versions alone: uv reads its output file back and keeps to it."""
+    entries = [
+        f'[[packages]]\nname = "{name}"\nversion = "{version}"\n'
+        for name, version in sorted(versions.items())
+    ]
+    return "\n".join(['lock-version = "1.0"\ncreated-by = "metalock"\n', *entries])
+
+
+def _failure(result: Completed) -> UnsolvableError | FetchError | ToolError:
+    text = result.stderr.strip()
+    if "No solution found" in text or "unsatisfiable" in text:
+        return UnsolvableError(text)
+    if _UNREACHABLE.search(text):
+        return FetchError(
+            f"package index: {text}", hint="The index is set by UV_DEFAULT_INDEX or PIP_INDEX_URL."
+        )
+    return ToolError(f"uv pip compile ended with {result.code}: {text}")
+
+
+def _parse_pylock(text: str, request: PipRequest) -> tuple[ResolvedWheel, ...]:
+    """The packages of a PEP 751 file, each with the wheel that pip would take."""
+    ranks = {
+        tag: rank
+        for rank, tag in reversed(list(enumerate(request.platform.wheel_tags(request.python, request.floor))))
+    }
+    packages: Sequence[Mapping[str, object]] = tomllib.loads(text).get("packages", [])
+    wheels = [_best_wheel(package, ranks) for package in packages]
+    return tuple(sorted(wheels, key=lambda wheel: wheel.name))
+
+
+def _best_wheel(package: Mapping[str, object], ranks: Mapping[Tag, int]) -> ResolvedWheel:
+    """Pip's order: the best tag, then the highest build number."""
+    wheels = package.get("wheels")
+    best: tuple[tuple[int, tuple[int, str]], ResolvedWheel] | None = None
+    for entry in wheels if isinstance(wheels, list) else []:
+        wheel = ResolvedWheel(
+            name=str(package["name"]),
+            version=str(package["version"]),
+            file=str(entry.get("name") or unquote(Path(urlsplit(str(entry["url"])).path).name)),
+            sha256=str(entry.get("hashes", {}).get("sha256", "")),
+            url=str(entry["url"]),
+            size=entry.get("size"),
+        )
+        _, _, build, tags = parse_wheel_filename(wheel.file)
+        fitting = [ranks[tag] for tag in tags if tag in ranks]
+        if fitting:
+            key = (min(fitting), (-build[0], build[1]) if build else (0, ""))
+            if best is None or key < best[0]:
+                best = (key, wheel)
+    if best is None:
+        raise ToolError(f"uv resolved {package['name']} {package['version']} without a wheel that fits")
+    if not best[1].sha256:
+        raise FetchError(f"the index states no sha256 for {best[1].file}, so it can't be locked")
+    return best[1]
+
+
+def wheel_size(wheel: ResolvedWheel) -> int:
+    """Bytes, from the index or else from the file's server."""
+    return wheel.size if wheel.size is not None else content_length(wheel.url)

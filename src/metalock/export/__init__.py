@@ -1,0 +1,1 @@
+"""Other lock formats, made on demand from the locks."""

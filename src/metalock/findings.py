@@ -1,0 +1,57 @@
+"""What a check finds: a code, where, what, and how to mend it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Rule(Enum):
+    """The codes of findings; each carries the sentence that names the rule."""
+
+    MISSING = "D001", "every available environment of the matrix is locked"
+    STALE = "D002", "a lock was solved for what the matrix says now"
+    EDITED = "D003", "generated files are what their lock and templates give"
+    BROKEN = "D004", "a lock is as metalock wrote it"
+    ORPHAN = "D005", "every locked environment is in the matrix"
+    TABLE = "D006", "the README's table is what the matrix gives"
+    APPEARED = "I001", "what the matrix calls unavailable has no wheel"
+    GONE = "I002", "locked wheels are on the index"
+    CHANGED = "I003", "locked wheels have the sha256 that was locked"
+    YANKED = "I004", "locked wheels are not yanked"
+    CONTRADICTION = "P001", "the pins of an environment agree with each other and with the wheels' metadata"
+
+    @property
+    def code(self) -> str:
+        """What findings are selected by: `D001`."""
+        return self.value[0]
+
+    @property
+    def title(self) -> str:
+        """What holds where there is no finding."""
+        return self.value[1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One fault, at one place."""
+
+    rule: Rule
+    where: str
+    detail: str
+    mend: str = ""
+
+    def to_dict(self) -> dict[str, str]:
+        """JSON values."""
+        return {
+            "code": self.rule.code,
+            "rule": self.rule.title,
+            "where": self.where,
+            "detail": self.detail,
+            "mend": self.mend,
+        }
+
+    def to_text(self) -> str:
+        """One line, and the mend on a second."""
+        line = f"{self.rule.code} {self.where}: {self.detail}"
+        return f"{line}\n     {self.mend}" if self.mend else line

@@ -1,0 +1,197 @@
+"""The matrix as people ask about it: rows that answer a question, as a table, JSON or Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from packaging.version import Version
+
+from metalock.matrix.model import Cell, Requirement
+from metalock.platforms import Platform, parse_release
+
+BEGIN, END = "<!-- metalock:table -->", "<!-- /metalock:table -->"
+_BLOCK = re.compile(f"{re.escape(BEGIN)}\n.*?{re.escape(END)}", re.DOTALL)
+NEEDS = {
+    "metal": "tensorflow-metal",
+    "tfio": "tensorflow-io",
+    "keras": "keras",
+    "tf-keras": "tf-keras",
+    "numpy": "numpy",
+}
+"""Short words of `--needs`, beside the columns' own names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What an environment must fulfil to be listed; an empty question admits all."""
+
+    platforms: tuple[Platform, ...] = ()
+    pythons: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    """Column names that must be available."""
+    macos: str | None = None
+    """The macOS that it must run on."""
+    glibc: str | None = None
+
+    def admits(self, cell: Cell) -> bool:
+        system = self.macos if cell.platform.is_macos else self.glibc
+        return (
+            (not self.platforms or cell.platform in self.platforms)
+            and (not self.pythons or cell.python in self.pythons)
+            and all(_has(cell, need) for need in self.needs)
+            and not (self.macos and not self.glibc and not cell.platform.is_macos)
+            and not (self.glibc and not self.macos and cell.platform.is_macos)
+            and (system is None or Version(cell.floor) <= Version(system))
+        )
+
+
+def _has(cell: Cell, name: str) -> bool:
+    column = cell.column(name)
+    return column is not None and column.unavailable is None
+
+
+def ask(cells: Iterable[Cell], question: Question) -> list[Cell]:
+    """The cells that fulfil it, newest TensorFlow first, then newest Python, by platform."""
+    order = list(Platform)
+    found = [cell for cell in cells if question.admits(cell)]
+    return sorted(
+        found, key=lambda c: (newness(c), parse_release(c.python), -order.index(c.platform)), reverse=True
+    )
+
+
+def newness(cell: Cell) -> tuple[Version, str]:
+    """Orders stacks by the TensorFlow that they name."""
+    numbers = re.findall(r"[0-9][0-9.]*[0-9]|[0-9]", cell.tensorflow.specifier)
+    return (max((Version(n) for n in numbers), default=Version("0")), cell.stack)
+
+
+def short(column: Requirement | None) -> str:
+    """A column in a table's field: `2.18.1`, `>=3.5,<3.10`, `unavailable`, or `-` where it isn't asked for.
+
+    >>> short(Requirement(name="numpy", specifier="==2.0.*"))
+    '2.0.*'
+    """
+    if column is None:
+        return "-"
+    if column.unavailable is not None:
+        return "unavailable"
+    specifier = column.specifier
+    if "," in specifier:
+        return ",".join(sorted(specifier.split(","), reverse=True))
+    return specifier.removeprefix("==") or "any"
+
+
+def to_rows(cells: Sequence[Cell], standings: Sequence[str]) -> list[tuple[str, ...]]:
+    """A header and a row for each cell, all text."""
+    header = ("environment", "platform", "TensorFlow", "Metal", "TF I/O", "Keras", "NumPy", "needs", "lock")
+    rows: list[tuple[str, ...]] = [header]
+    for cell, standing in zip(cells, standings, strict=True):
+        tensorflow = cell.tensorflow
+        version = tensorflow.specifier.removeprefix("==")
+        rows.append(
+            (
+                cell.env + (" *" if cell.is_default else ""),
+                str(cell.platform),
+                version if tensorflow.name == "tensorflow" else f"{version} ({tensorflow.name})",
+                short(cell.column("tensorflow-metal")),
+                short(cell.column("tensorflow-io")),
+                short(cell.column("keras")),
+                short(cell.column("numpy")),
+                f"{cell.platform.floor_label} {cell.floor}",
+                "unavailable" if cell.unavailable is not None else standing,
+            )
+        )
+    return rows
+
+
+def to_text(rows: Sequence[tuple[str, ...]]) -> str:
+    """Columns in line, for a terminal or a pipe."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ("  ".join(f.ljust(w) for f, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(lines)
+
+
+def reasons(cells: Sequence[Cell]) -> list[str]:
+    """Why what is unavailable is so; a reason shared by several Pythons once."""
+    found: dict[tuple[str, str, str, str], list[str]] = {}
+    for cell in cells:
+        for column in cell.columns:
+            if column.unavailable is not None:
+                key = (cell.stack, str(cell.platform), column.name, column.unavailable)
+                found.setdefault(key, []).append(cell.python)
+    return [
+        f"{stack} {platform}, {name} on Python {', '.join(sorted(pythons, key=parse_release))}: {reason}"
+        for (stack, platform, name, reason), pythons in found.items()
+    ]
+
+
+def to_json(cell: Cell, standing: str) -> dict[str, object]:
+    """A cell as JSON values; `unavailable` is null, or the reason."""
+    return {
+        "env": cell.env,
+        "platform": str(cell.platform),
+        "stack": cell.stack,
+        "python": cell.python,
+        "floor": {cell.platform.floor_key: cell.floor},
+        "default": cell.is_default,
+        "unavailable": cell.unavailable,
+        "lock": standing,
+        "columns": {c.name: {"specifier": c.specifier, "unavailable": c.unavailable} for c in cell.columns},
+    }
+
+
+def to_markdown(cells: Sequence[Cell]) -> str:
+    """One row for each stack, newest first: what each platform offers, and for which Pythons."""
+    stacks: dict[str, list[Cell]] = {}
+    for cell in sorted(cells, key=newness, reverse=True):
+        stacks.setdefault(cell.stack, []).append(cell)
+    platforms = [p for p in Platform if any(cell.platform is p for cell in cells)]
+    lines = [
+        "| stack | " + " | ".join(platforms) + " |",
+        "|---|" + "---|" * len(platforms),
+    ]
+    for stack, members in stacks.items():
+        fields = [_markdown_field([c for c in members if c.platform is p]) for p in platforms]
+        lines.append(f"| **{stack}** | " + " | ".join(fields) + " |")
+    return "\n".join(lines)
+
+
+def _markdown_field(cells: Sequence[Cell]) -> str:
+    usable = sorted((c for c in cells if c.unavailable is None), key=lambda c: parse_release(c.python))
+    if not usable:
+        reason = next((c.unavailable for c in cells if c.unavailable), "")
+        return f"unavailable: {_escaped(reason)}" if reason else "not offered"
+    first = usable[0]
+    parts = [f"{first.tensorflow.name} {short(first.tensorflow)}"]
+    for label, name in (("Metal", "tensorflow-metal"), ("TF I/O", "tensorflow-io")):
+        having = [c for c in usable if _has(c, name)]
+        if having:
+            only = "" if len(having) == len(usable) else f" (Python {_span(having)})"
+            parts.append(f"{label} {short(having[0].column(name))}{only}")
+        elif any(c.column(name) for c in usable):
+            parts.append(f"no {label}")
+    parts.append(f"Python {_span(usable)}")
+    parts.append(f"{first.platform.floor_label} {first.floor}+")
+    return _escaped("<br>".join(parts))
+
+
+def _span(cells: Sequence[Cell]) -> str:
+    pythons = [cell.python for cell in cells]
+    return pythons[0] if len(pythons) == 1 else f"{pythons[0]} to {pythons[-1]}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def has_table(text: str) -> bool:
+    """Whether a document has a place for the table."""
+    return _BLOCK.search(text) is not None
+
+
+def with_table(text: str, cells: Sequence[Cell]) -> str:
+    """The document with its table written anew between the markers."""
+    block = f"{BEGIN}\n\n{to_markdown(cells)}\n\n{END}"
+    return _BLOCK.sub(lambda _: block, text)

@@ -1,0 +1,1 @@
+"""The lock of a cell: its model and its canonical text."""

@@ -1,0 +1,172 @@
+"""What a lock holds, and the digests that tell whether it still stands."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from graphlib import TopologicalSorter
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from metalock.matrix.model import Cell
+    from metalock.platforms import Platform
+
+DEFAULT_CHANNEL_ALIAS = "https://conda.anaconda.org"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CondaPackage:
+    """A conda package by its repodata record (CEP 36), as the channel published it."""
+
+    channel: str
+    """The channel's own URL, never a mirror's; without a slash at its end."""
+    record: Mapping[str, object]
+
+    @property
+    def name(self) -> str:
+        return str(self.record["name"])
+
+    @property
+    def version(self) -> str:
+        return str(self.record["version"])
+
+    @property
+    def build(self) -> str:
+        return str(self.record["build"])
+
+    @property
+    def subdir(self) -> str:
+        return str(self.record["subdir"])
+
+    @property
+    def file_name(self) -> str:
+        return str(self.record["fn"])
+
+    @property
+    def sha256(self) -> str:
+        return str(self.record["sha256"])
+
+    @property
+    def url(self) -> str:
+        return f"{self.channel}/{self.subdir}/{self.file_name}"
+
+    @property
+    def depends(self) -> tuple[str, ...]:
+        """Match specs (CEP 29), in the record's order."""
+        depends = self.record.get("depends", ())
+        return tuple(str(spec) for spec in depends) if isinstance(depends, (list, tuple)) else ()
+
+    @property
+    def needs_python(self) -> bool:
+        """Whether this package installs into `site-packages`, where pip would see it."""
+        return any(spec.split()[0] == "python" for spec in self.depends)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipPackage:
+    """The one wheel of a distribution that pip takes on the cell's platform."""
+
+    name: str
+    version: str
+    file: str
+    sha256: str
+    size: int
+    """Bytes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lock:
+    """Every package of one cell."""
+
+    platform: Platform
+    python: str
+    """The full version of the locked interpreter, `3.11.15`."""
+    floor: str
+    inputs: str
+    """`cell_inputs` of the cell that this was solved for."""
+    conda: tuple[CondaPackage, ...]
+    pip: tuple[PipPackage, ...]
+
+    @cached_property
+    def digest(self) -> str:
+        """Sha256, hexadecimal, over all that the lock says: results about it are bound to this."""
+        return digest_of(self.body())
+
+    def body(self) -> dict[str, object]:
+        """The lock as JSON values, without its digest."""
+        return {
+            "schema": 1,
+            "inputs": self.inputs,
+            "platform": str(self.platform),
+            "python": self.python,
+            self.platform.floor_key: self.floor,
+            "conda": [{"channel": p.channel, **p.record} for p in self.conda],
+            "pip": [
+                {"name": p.name, "version": p.version, "file": p.file, "sha256": p.sha256, "size": p.size}
+                for p in self.pip
+            ],
+        }
+
+    def pip_version(self, name: str) -> str | None:
+        """The locked version of a distribution, if it is there."""
+        return next((package.version for package in self.pip if package.name == name), None)
+
+    def conda_in_link_order(self) -> tuple[CondaPackage, ...]:
+        """Dependencies first, else by name: clients link an `@EXPLICIT` file from top to bottom."""
+        packages = {package.name: package for package in self.conda}
+        graph = {
+            name: sorted({spec.split()[0] for spec in package.depends} & packages.keys() - {name})
+            for name, package in packages.items()
+        }
+        graph["python"] = [name for name in graph.get("python", []) if not packages[name].needs_python]
+        sorter = TopologicalSorter(graph)
+        sorter.prepare()
+        order: list[CondaPackage] = []
+        while sorter.is_active():
+            ready = sorted(sorter.get_ready())
+            order += [packages[name] for name in ready if name in packages]
+            sorter.done(*ready)
+        return tuple(order)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upgrade:
+    """Which locked versions need not hold."""
+
+    everything: bool = False
+    packages: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.everything or bool(self.packages)
+
+    def frees(self, name: str) -> bool:
+        """Whether the package of that name may move."""
+        return self.everything or canonicalize_name(name) in self.packages
+
+
+def digest_of(value: object) -> str:
+    """Sha256 of the value's canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def cell_inputs(cell: Cell) -> str:
+    """The digest of all that a cell's lock is solved from, and of nothing else."""
+    return digest_of(
+        {
+            "platform": str(cell.platform),
+            "python": cell.python,
+            "floor": cell.floor,
+            "channels": cell.channels,
+            "exclude-newer": cell.exclude_newer,
+            "conda": dict(cell.conda),
+            "pip": dict(cell.pip),
+            "from-conda": cell.from_conda,
+        }
+    )

@@ -1,0 +1,156 @@
+"""Solve a cell: a conda part shared by equal requests, and a pip part on top of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from threading import Lock as Mutex
+from typing import Protocol
+
+from packaging.utils import canonicalize_name
+from platformdirs import user_cache_path
+
+from metalock.adapters.conda import ChannelSolver, CondaRequest, RecordSolver
+from metalock.adapters.settings import Settings, read_settings
+from metalock.adapters.uv import PipRequest, PipResolver, wheel_size
+from metalock.errors import MetalockError, UnsolvableError
+from metalock.lock.model import CondaPackage, Lock, PipPackage, Upgrade, cell_inputs
+from metalock.matrix.model import Cell
+from metalock.progress import Reporter
+from metalock.workspace import CellState, Standing, Workspace
+
+
+class CondaSolver(Protocol):
+    """Solves a conda part, from channels or from known records."""
+
+    def solve(self, request: CondaRequest, locked: Sequence[CondaPackage]) -> tuple[CondaPackage, ...]: ...
+
+
+def conda_request(cell: Cell) -> CondaRequest:
+    """The conda part of a cell as a question that other cells may ask too."""
+    return CondaRequest(
+        platform=cell.platform,
+        floor=cell.floor,
+        channels=cell.channels,
+        exclude_newer=cell.exclude_newer,
+        specs=tuple(
+            sorted([f"python {cell.python}.*", *(f"{n} {s}".rstrip(" *") for n, s in cell.conda.items())])
+        ),
+    )
+
+
+class Locker:
+    """Solves cells; safe to use from several threads."""
+
+    def __init__(self, conda: Callable[[], CondaSolver], pip: PipResolver, upgrade: Upgrade) -> None:
+        self._open_conda = conda
+        self._pip = pip
+        self._upgrade = upgrade
+        self._solver: CondaSolver | None = None
+        self._mutex = Mutex()
+        self._parts: dict[tuple[CondaRequest, tuple[str, ...]], tuple[CondaPackage, ...] | MetalockError] = {}
+        self._sizes: dict[str, int] = {}
+        self._known: dict[CondaRequest, tuple[CondaPackage, ...]] = {}
+
+    def learn(self, state: CellState) -> None:
+        """Take what a lock knows: the sizes of its wheels and, where it is current, its conda part."""
+        if state.lock is None:
+            return
+        self._sizes |= {package.sha256: package.size for package in state.lock.pip}
+        if state.standing in (Standing.CURRENT, Standing.EDITED) and not self._upgrade:
+            self._known.setdefault(conda_request(state.cell), state.lock.conda)
+
+    def lock(self, state: CellState) -> Lock:
+        """A lock for the cell, near to the one it had. Raises `UnsolvableError` or `ToolError`."""
+        cell, old = state.cell, state.lock
+        conda = self._conda_part(cell, old)
+        python = next(package.version for package in conda if package.name == "python")
+        in_conda: dict[str, str] = {canonicalize_name(p.name): p.version for p in conda if p.needs_python}
+        kept = {name: version for name, version in in_conda.items() if name in cell.from_conda}
+        held = {p.name: p.version for p in old.pip if not self._upgrade.frees(p.name)} if old else {}
+        request = PipRequest(
+            platform=cell.platform,
+            floor=cell.floor,
+            python=python,
+            exclude_newer=cell.exclude_newer,
+            requirements=cell.pip,
+            constraints=kept,
+        )
+        wheels = [wheel for wheel in self._pip.resolve(request, held) if wheel.name not in kept]
+        for wheel in wheels:
+            if wheel.name in in_conda:
+                raise _both_install(wheel.name, wheel.version, in_conda[wheel.name])
+        pip = []
+        for wheel in wheels:
+            size = self._sizes.get(wheel.sha256)
+            if size is None:
+                size = self._sizes[wheel.sha256] = wheel_size(wheel)
+            pip.append(
+                PipPackage(
+                    name=wheel.name, version=wheel.version, file=wheel.file, sha256=wheel.sha256, size=size
+                )
+            )
+        return Lock(
+            platform=cell.platform,
+            python=python,
+            floor=cell.floor,
+            inputs=cell_inputs(cell),
+            conda=conda,
+            pip=tuple(pip),
+        )
+
+    def _conda_part(self, cell: Cell, old: Lock | None) -> tuple[CondaPackage, ...]:
+        request = conda_request(cell)
+        held = [p for p in old.conda if not self._upgrade.frees(p.name)] if old else []
+        key = (request, tuple(package.sha256 for package in held))
+        with self._mutex:
+            part = self._known.get(request) or self._parts.get(key)
+            if part is None:
+                try:
+                    if self._solver is None:
+                        self._solver = self._open_conda()
+                    part = self._solver.solve(request, held)
+                except MetalockError as error:
+                    part = error
+                self._parts[key] = part
+        if isinstance(part, MetalockError):
+            raise part
+        return part
+
+
+def _both_install(name: str, pip_version: str, conda_version: str) -> UnsolvableError:
+    return UnsolvableError(
+        f"conda installs {name} {conda_version} and pip would install {name} {pip_version} over it",
+        hint=f'Decide in matrix.toml: add "{name}" to packages.from-conda to keep conda\'s copy.',
+    )
+
+
+def open_conda_solver(
+    workspace: Workspace, settings: Settings, *, offline: bool, reporter: Reporter
+) -> CondaSolver:
+    """The channels, or, offline or where they can't be reached, the records that the locks hold."""
+    solver = ChannelSolver(settings, user_cache_path("metalock") / "repodata")
+    if not offline:
+        channel = solver.unreachable(workspace.matrix.channels)
+        if channel is None:
+            return solver
+        reporter.note(
+            f"conda channel {channel} can't be reached: solving from the records that the locks in envs/ hold"
+        )
+    return RecordSolver(settings, (package for lock in workspace.locks() for package in lock.conda))
+
+
+def make_locker(
+    workspace: Workspace,
+    *,
+    upgrade: Upgrade,
+    offline: bool,
+    reporter: Reporter,
+    settings: Settings | None = None,
+) -> Locker:
+    """A locker on this machine's settings; whether the channel answers is asked when first needed."""
+    settings = settings or read_settings()
+    return Locker(
+        lambda: open_conda_solver(workspace, settings, offline=offline, reporter=reporter),
+        PipResolver(settings.index_url, offline_fallback=offline),
+        upgrade,
+    )

@@ -1,0 +1,1 @@
+"""`matrix.toml`: its model, its parser, and its expansion into cells."""

@@ -1,0 +1,211 @@
+"""`matrix.toml` to a `Matrix`: strict, and with every fault in one report."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from metalock.errors import MatrixError
+from metalock.matrix import values
+from metalock.matrix.expand import expand
+from metalock.matrix.fields import Faults, describe, did_you_mean, join
+from metalock.matrix.model import COLUMNS, TENSORFLOW_DISTRIBUTIONS, Choice, Matrix, Row
+from metalock.platforms import Platform
+
+SCHEMA = 1
+STACK_NAME = re.compile(r"(?=.{1,64}\Z)[a-z0-9]+(?:[._-][a-z0-9]+)*")
+TOP_KEYS = ("schema", "channels", "exclude-newer", "packages", "platform", "stack")
+STACK_KEYS = ("python", *COLUMNS, "packages", "variables")
+
+
+def parse_matrix(text: str, source: str = "matrix.toml") -> Matrix:
+    """Raise `MatrixError` with all faults of the file, each with its TOML path."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise MatrixError(source, (f"not valid TOML: {error}",)) from None
+    faults = Faults()
+    matrix = _read_matrix(faults, table)
+    if not faults.texts:
+        _check_defaults(faults, matrix)
+    if faults.texts:
+        raise MatrixError(source, tuple(faults.texts))
+    return matrix
+
+
+def _read_matrix(faults: Faults, table: Mapping[str, object]) -> Matrix:
+    faults.unknown_keys(table, "", TOP_KEYS)
+    schema = faults.take(table, "", "schema", int)
+    if schema is not None and schema != SCHEMA:
+        faults.add("schema", f"expected {SCHEMA}, found {schema}")
+    channels = faults.take(table, "", "channels", list) or []
+    if table.get("channels") == []:
+        faults.add("channels", 'expected at least one channel, such as "conda-forge"')
+    names = [values.read_channel(faults, item, join("channels", i)) for i, item in enumerate(channels)]
+    exclude_newer = _read_cutoff(faults, table.get("exclude-newer"))
+    packages = values.read_table(faults, table.get("packages", {}), "packages")
+    faults.unknown_keys(packages, "packages", ("conda", "pip", "from-conda"))
+    kept = faults.take(packages, "packages", "from-conda", list, []) or []
+    from_conda = [values.read_pip_name(faults, n, join("packages.from-conda", i)) for i, n in enumerate(kept)]
+    platforms = _read_platforms(faults, table)
+    everyone = values.read_pip_packages(faults, packages.get("pip", {}), "packages.pip")
+    return Matrix(
+        channels=tuple(name for name in names if name),
+        exclude_newer=exclude_newer,
+        conda_packages=values.read_conda_packages(faults, packages.get("conda", {}), "packages.conda"),
+        from_conda=tuple(sorted({name for name in from_conda if name})),
+        rows=_read_stacks(faults, table, {p: floor for p, (floor, _) in platforms.items()}, everyone),
+        defaults={platform: default for platform, (_, default) in platforms.items()},
+    )
+
+
+def _read_cutoff(faults: Faults, value: object) -> str:
+    """UTC: a local time, or a bare date, would mean another moment on another machine."""
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    expected = "expected a date-time with offset, such as 2026-08-21T00:00:00Z"
+    faults.add(
+        "exclude-newer", f"missing; {expected}" if value is None else f"{expected}, found {describe(value)}"
+    )
+    return ""
+
+
+def _read_platforms(faults: Faults, table: Mapping[str, object]) -> dict[Platform, tuple[str, str]]:
+    """Default floor and default environment of each platform."""
+    platforms: dict[Platform, tuple[str, str]] = {}
+    for key, value in (faults.take(table, "", "platform", dict) or {}).items():
+        path = join("platform", key)
+        if key not in tuple(Platform):
+            guess = did_you_mean(key, Platform) or f"; expected one of {', '.join(Platform)}"
+            faults.add(path, f"unknown platform{guess}")
+            continue
+        platform = Platform(key)
+        entry = values.read_table(faults, value, path)
+        faults.unknown_keys(entry, path, (platform.floor_key, "default"))
+        default = faults.take(entry, path, "default", str) or ""
+        floor = faults.take(entry, path, platform.floor_key, str)
+        if floor is not None:
+            values.read_floor(faults, floor, join(path, platform.floor_key), platform)
+        platforms[platform] = (floor or "", default)
+    if table.get("platform") == {}:
+        faults.add("platform", f"expected a table for at least one of {', '.join(Platform)}")
+    return {platform: platforms[platform] for platform in Platform if platform in platforms}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Settings:
+    """What a stack, or a platform of it, says."""
+
+    pythons: tuple[str, ...] | None = None
+    columns: Mapping[str, tuple[Choice, ...]] = field(default_factory=dict)
+    packages: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def overridden_by(self, other: _Settings) -> _Settings:
+        columns = dict(self.columns)
+        if any(name in other.columns for name in TENSORFLOW_DISTRIBUTIONS):
+            for name in TENSORFLOW_DISTRIBUTIONS:
+                columns.pop(name, None)
+        return _Settings(
+            pythons=other.pythons or self.pythons,
+            columns=columns | dict(other.columns),
+            packages={**self.packages, **other.packages},
+            variables={**self.variables, **other.variables},
+        )
+
+
+def _read_settings(faults: Faults, table: Mapping[str, object], path: str) -> _Settings:
+    named = [name for name in TENSORFLOW_DISTRIBUTIONS if name in table]
+    if len(named) > 1:
+        faults.add(path, f"both {' and '.join(named)}; name the one that holds TensorFlow")
+    return _Settings(
+        pythons=values.read_pythons(faults, table["python"], join(path, "python"))
+        if "python" in table
+        else None,
+        columns={
+            name: values.read_column(faults, table[name], join(path, name))
+            for name in COLUMNS
+            if name in table
+        },
+        packages=values.read_pip_packages(faults, table.get("packages", {}), join(path, "packages")),
+        variables=values.read_variables(faults, table.get("variables", {}), join(path, "variables")),
+    )
+
+
+def _read_stacks(
+    faults: Faults, table: Mapping[str, object], floors: Mapping[Platform, str], everyone: Mapping[str, str]
+) -> tuple[Row, ...]:
+    stacks = faults.take(table, "", "stack", dict) or {}
+    if table.get("stack") == {}:
+        faults.add("stack", 'expected at least one stack, such as [stack."tf2.18"]')
+    rows: list[Row] = []
+    for name, value in stacks.items():
+        path = join("stack", name)
+        if not STACK_NAME.fullmatch(name):
+            faults.add(path, "a stack's name is lower-case letters and digits, joined by single dots, _ or -")
+        stack = values.read_table(faults, value, path)
+        faults.unknown_keys(stack, path, (*STACK_KEYS, *Platform))
+        base = _read_settings(faults, stack, path)
+        base = replace(base, packages={**everyone, **base.packages})
+        for platform in Platform:
+            if platform in floors:
+                rows += _read_row(faults, name, base, platform, floors[platform], stack.get(platform, {}))
+            elif platform in stack:
+                faults.add(join(path, platform), f"this file has no [platform.{platform}]")
+    return tuple(rows)
+
+
+def _read_row(
+    faults: Faults, stack: str, base: _Settings, platform: Platform, floor: str, own: object
+) -> list[Row]:
+    """One row, or none where its stack is too faulty to make one."""
+    path = join(join("stack", stack), platform)
+    table = values.read_table(faults, own, path)
+    faults.unknown_keys(table, path, (*STACK_KEYS, platform.floor_key, "unavailable"))
+    settings = base.overridden_by(_read_settings(faults, table, path))
+    if platform.floor_key in table:
+        key = join(path, platform.floor_key)
+        floor = values.read_floor(faults, table[platform.floor_key], key, platform) or floor
+    columns = dict(settings.columns)
+    named = [name for name in TENSORFLOW_DISTRIBUTIONS if name in columns]
+    if not named:
+        faults.add(
+            path, f"no TensorFlow; expected {' or '.join(TENSORFLOW_DISTRIBUTIONS)} here or in the stack"
+        )
+    if settings.pythons is None:
+        faults.add(path, 'no `python`; expected such as ["3.11"] here or in the stack')
+    if "unavailable" in table:
+        reason = values.read_reason(faults, table["unavailable"], join(path, "unavailable"))
+        columns |= {name: tuple(replace(c, unavailable=reason) for c in columns[name]) for name in named}
+    for name in sorted(settings.packages.keys() & set(COLUMNS)):
+        faults.add(path, f"{name} is a column and stands in `packages` too")
+    if not named or settings.pythons is None:
+        return []
+    return [
+        Row(
+            stack=stack,
+            platform=platform,
+            pythons=settings.pythons,
+            columns={name: columns[name] for name in COLUMNS if name in columns},
+            packages=dict(sorted(settings.packages.items())),
+            variables=dict(sorted(settings.variables.items())),
+            floor=floor,
+        )
+    ]
+
+
+def _check_defaults(faults: Faults, matrix: Matrix) -> None:
+    """A default must be an environment of its platform that can be had."""
+    envs: dict[Platform, dict[str, bool]] = {}
+    for cell in expand(matrix):
+        envs.setdefault(cell.platform, {})[cell.env] = cell.unavailable is None
+    for platform, default in matrix.defaults.items():
+        path = join(join("platform", platform), "default")
+        if default not in envs.get(platform, {}):
+            guess = did_you_mean(default, envs.get(platform, {}))
+            faults.add(path, f"expected an environment of this platform, found {describe(default)}{guess}")
+        elif not envs[platform][default]:
+            faults.add(path, f"{default} is unavailable on {platform}")

@@ -1,0 +1,234 @@
+"""The leaves of `matrix.toml`: each reader returns a checked value, or notes why it can't."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import InvalidName, canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from metalock.matrix.fields import Faults, describe, join
+from metalock.matrix.model import Choice
+from metalock.platforms import Platform, parse_release
+
+PYTHON = re.compile(r"3\.(?:[89]|[1-9][0-9])")
+CHANNEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:[./][A-Za-z0-9_-]+)*")
+CHANNEL_URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]+)?(?:/[A-Za-z0-9_-][A-Za-z0-9._~-]*)+/?")
+CONDA_NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,63}")
+_CONDA_CLAUSE = r"(?:[=!~<>]{0,2}[0-9][0-9A-Za-z._+!*]*)"
+CONDA_SPEC = re.compile(rf"\*|{_CONDA_CLAUSE}(?:[,|]{_CONDA_CLAUSE})*")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+VARIABLE_VALUE = re.compile(r"[A-Za-z0-9 _.,:;/=+@%-]*")
+
+
+@lru_cache(maxsize=4096)
+def parse_specifier(text: str) -> SpecifierSet:
+    """A PEP 440 specifier; a bare version or `2.18.*` means `==`, and `*` any version.
+
+    Raises `InvalidSpecifier`.
+
+    >>> str(parse_specifier("2.18.*")), str(parse_specifier("*"))
+    ('==2.18.*', '')
+    """
+    if text.strip() == "*":
+        return SpecifierSet("")
+    try:
+        Version(text.removesuffix(".*"))
+    except InvalidVersion:
+        return SpecifierSet(text)
+    return SpecifierSet(f"=={text.strip()}")
+
+
+def read_specifier(faults: Faults, value: object, path: str) -> str | None:
+    """A version specifier, normalised and sorted; empty for any version."""
+    text = faults.of_kind(value, path, str)
+    if text is None:
+        return None
+    try:
+        specifier = parse_specifier(text)
+    except InvalidSpecifier:
+        specifier = None
+    if specifier is None or not text.strip():
+        faults.add(
+            path, f'expected a version or PEP 440 specifier such as ">=1.26,<2", found {describe(value)}'
+        )
+        return None
+    return ",".join(sorted(str(clause) for clause in specifier))
+
+
+def read_reason(faults: Faults, value: object, path: str) -> str | None:
+    """A sentence for people; it is shown in tables, so it has one line."""
+    text = faults.of_kind(value, path, str)
+    if text is not None and (not text.strip() or not text.isprintable()):
+        faults.add(path, "expected the reason as one line of text")
+        return None
+    return text
+
+
+def read_pip_name(faults: Faults, value: object, path: str) -> str | None:
+    """A distribution's name in the form of PEP 503."""
+    text = faults.of_kind(value, path, str)
+    if text is None:
+        return None
+    try:
+        return str(canonicalize_name(text, validate=True))
+    except InvalidName:
+        faults.add(path, f"not the name of a Python distribution: {describe(value)}")
+        return None
+
+
+def read_pip_packages(faults: Faults, value: object, path: str) -> dict[str, str]:
+    """Distribution name to specifier."""
+    packages = {}
+    for key, spec in (faults.of_kind(value, path, dict) or {}).items():
+        name = read_pip_name(faults, key, join(path, key))
+        specifier = read_specifier(faults, spec, join(path, key))
+        if name is not None and specifier is not None:
+            packages[name] = specifier
+    return packages
+
+
+def read_conda_packages(faults: Faults, value: object, path: str) -> dict[str, str]:
+    """Conda package name to version spec (CEP 29)."""
+    packages = {}
+    for name, spec in (faults.of_kind(value, path, dict) or {}).items():
+        where = join(path, name)
+        if not CONDA_NAME.fullmatch(name):
+            faults.add(where, "not the name of a conda package")
+        elif name == "python":
+            faults.add(where, "the `python` of each stack says this")
+        elif faults.of_kind(spec, where, str) is not None:
+            if CONDA_SPEC.fullmatch(spec):
+                packages[name] = spec
+            else:
+                faults.add(
+                    where, f'expected a conda version spec such as ">=70,<81" or "*", found {describe(spec)}'
+                )
+    return dict(sorted(packages.items()))
+
+
+def read_channel(faults: Faults, value: object, path: str) -> str | None:
+    """A channel's name or URL, without credentials."""
+    text = faults.of_kind(value, path, str)
+    if text is None:
+        return None
+    if "@" in text:
+        faults.add(path, "a URL with credentials; keep those in your conda settings")
+    elif not CHANNEL_NAME.fullmatch(text) and not CHANNEL_URL.fullmatch(text):
+        faults.add(path, f"expected a channel's name or http(s) URL, found {describe(text)}")
+    return text.rstrip("/")
+
+
+def read_pythons(faults: Faults, value: object, path: str) -> tuple[str, ...] | None:
+    """Python minor versions, ascending."""
+    items = faults.of_kind(value, path, list)
+    if items is None:
+        return None
+    found = []
+    for index, item in enumerate(items):
+        where = join(path, index)
+        version = faults.of_kind(item, where, str)
+        if version is None:
+            continue
+        if not PYTHON.fullmatch(version):
+            faults.add(where, f'expected a Python such as "3.11", found {describe(version)}')
+        elif version in found:
+            faults.add(where, f"{version} stands here twice")
+        else:
+            found.append(version)
+    if not items:
+        faults.add(path, 'expected at least one Python, such as ["3.11"]')
+    return tuple(sorted(found, key=parse_release))
+
+
+def read_variables(faults: Faults, value: object, path: str) -> dict[str, str]:
+    """Environment variables; their values can't hold what a shell or YAML would read."""
+    variables = {}
+    for name, text in (faults.of_kind(value, path, dict) or {}).items():
+        where = join(path, name)
+        if not VARIABLE.fullmatch(name):
+            faults.add(where, "not the name of an environment variable")
+        if faults.of_kind(text, where, str) is None:
+            continue
+        if VARIABLE_VALUE.fullmatch(text):
+            variables[name] = text
+        else:
+            faults.add(where, "the value holds a character with a meaning to shells or YAML")
+    return dict(sorted(variables.items()))
+
+
+def read_floor(faults: Faults, value: object, path: str, platform: Platform) -> str | None:
+    """The oldest macOS, or glibc, that the environments support."""
+    text = faults.of_kind(value, path, str)
+    if text is not None and (fault := platform.floor_fault(text)):
+        faults.add(path, f"{fault}, found {describe(text)}")
+    return text
+
+
+def read_column(faults: Faults, value: object, path: str) -> tuple[Choice, ...]:
+    """A specifier, a table, or an array of tables of which the first that admits the Python counts."""
+    if isinstance(value, str):
+        specifier = read_specifier(faults, value, path)
+        return () if specifier is None else (Choice(specifier=specifier),)
+    if isinstance(value, list):
+        choices = [_read_choice(faults, item, join(path, i), ("python",)) for i, item in enumerate(value)]
+        return tuple(choice for choice in choices if choice)
+    if isinstance(value, dict):
+        choice = _read_choice(faults, value, path, ())
+        return (choice,) if choice else ()
+    faults.add(
+        path, f'expected a version, or {{ version = "…", unavailable = "…" }}, found {describe(value)}'
+    )
+    return ()
+
+
+def _read_choice(faults: Faults, value: object, path: str, required: tuple[str, ...]) -> Choice | None:
+    table = faults.of_kind(value, path, dict)
+    if table is None:
+        return None
+    faults.unknown_keys(table, path, ("python", "version", "unavailable", "watch"))
+    for key in (*required, "version"):
+        if key not in table:
+            faults.add(join(path, key), "missing")
+    specifier = (
+        read_specifier(faults, table["version"], join(path, "version")) if "version" in table else None
+    )
+    python = read_specifier(faults, table["python"], join(path, "python")) if "python" in table else None
+    reason = (
+        read_reason(faults, table["unavailable"], join(path, "unavailable"))
+        if "unavailable" in table
+        else None
+    )
+    watch = _read_watch(faults, table["watch"], join(path, "watch")) if "watch" in table else None
+    if "watch" in table and "unavailable" not in table:
+        faults.add(join(path, "watch"), "stands without `unavailable`")
+    if specifier is None:
+        return None
+    return Choice(
+        specifier=specifier,
+        python=None if python is None else SpecifierSet(python),
+        unavailable=reason,
+        watch=watch,
+    )
+
+
+def _read_watch(faults: Faults, value: object, path: str) -> tuple[str, str] | None:
+    """Name and specifier of a requirement (PEP 508)."""
+    text = faults.of_kind(value, path, str)
+    if text is None:
+        return None
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement:
+        faults.add(path, f'expected a requirement such as "jax>=0.3.15", found {describe(value)}')
+        return None
+    return str(canonicalize_name(requirement.name)), str(requirement.specifier)
+
+
+def read_table(faults: Faults, value: object, path: str) -> Mapping[str, object]:
+    """The table, or an empty one with a fault noted."""
+    return faults.of_kind(value, path, dict) or {}

@@ -1,0 +1,32 @@
+"""`metalock init`: a small working project in an empty folder."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from metalock.adapters.files import write_text
+from metalock.errors import UsageError
+from metalock.render import RENDERED, TEMPLATE_SUFFIX
+
+STARTER = {"matrix.toml": "matrix.toml", "Makefile": "Makefile", "gitignore": ".gitignore"}
+"""Name in the package to name in the folder."""
+
+
+def write_starter(folder: Path) -> list[Path]:
+    """The files written. Raises `UsageError`, and writes nothing, where one would be overwritten."""
+    package = resources.files("metalock")
+    files = {
+        folder / name: (package / "starter" / source).read_text(encoding="utf-8")
+        for source, name in STARTER.items()
+    }
+    for name in RENDERED:
+        template = f"{name}{TEMPLATE_SUFFIX}"
+        text = (package / "templates" / template).read_text(encoding="utf-8")
+        files[folder / "templates" / template] = text
+    taken = [path for path in files if path.exists()]
+    if taken:
+        raise UsageError(f"{taken[0]} is there already", hint="`metalock init` writes into an empty folder.")
+    for path, text in files.items():
+        write_text(path, text)
+    return list(files)

@@ -1,0 +1,146 @@
+"""A folder with a `matrix.toml`: what its locks say, and which of them still stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import resources
+from pathlib import Path
+
+from metalock.adapters.files import read_text
+from metalock.errors import UsageError
+from metalock.lock.model import Lock, cell_inputs
+from metalock.lock.text import LockTextError, parse_lock
+from metalock.matrix.expand import expand
+from metalock.matrix.model import Cell, Matrix
+from metalock.matrix.parse import parse_matrix
+from metalock.platforms import Platform
+from metalock.render import RENDERED, TEMPLATE_SUFFIX, Renderer, make_renderer
+
+LOCK_FILE = "lock.json"
+
+
+class Standing(StrEnum):
+    """How the files of a cell stand to the matrix."""
+
+    CURRENT = "current"
+    MISSING = "missing"
+    STALE = "stale"
+    """The matrix asks for something else than was solved."""
+    EDITED = "edited"
+    """The lock holds, but a file beside it is not what it renders to."""
+    BROKEN = "broken"
+    """The lock itself was changed by hand, or by a merge."""
+    ORPHAN = "orphan"
+    """The matrix has no such environment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellState:
+    """A cell, and what lies in its folder."""
+
+    cell: Cell
+    standing: Standing
+    reason: str = ""
+    lock: Lock | None = None
+    """The lock in the folder, if it is one; a stale one serves for preferences only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
+    """The folder that commands work on."""
+
+    matrix_file: Path
+    matrix: Matrix
+    render: Renderer
+
+    @property
+    def root(self) -> Path:
+        return self.matrix_file.parent
+
+    @property
+    def envs(self) -> Path:
+        """Where the environments lie: `envs/<platform>/<env>/`."""
+        return self.root / "envs"
+
+    def folder(self, cell: Cell) -> Path:
+        return self.envs / cell.platform / cell.env
+
+    def cells(self) -> Iterator[Cell]:
+        return expand(self.matrix)
+
+    def state(self, cell: Cell) -> CellState:
+        """Reads the cell's files, and asks neither a server nor a solver."""
+        folder = self.folder(cell)
+        try:
+            lock = parse_lock((folder / LOCK_FILE).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return CellState(cell=cell, standing=Standing.MISSING, reason="not locked yet")
+        except (LockTextError, UnicodeDecodeError) as error:
+            return CellState(cell=cell, standing=Standing.BROKEN, reason=f"{LOCK_FILE}: {error}")
+        if lock.inputs != cell_inputs(cell):
+            return CellState(
+                cell=cell,
+                standing=Standing.STALE,
+                reason="the matrix has changed since it was locked",
+                lock=lock,
+            )
+        for name, text in self.render(cell, lock).items():
+            if not holds(folder / name, text):
+                reason = f"{name} is not what the lock and the template give"
+                return CellState(cell=cell, standing=Standing.EDITED, reason=reason, lock=lock)
+        return CellState(cell=cell, standing=Standing.CURRENT, lock=lock)
+
+    def locks(self) -> Iterator[Lock]:
+        """Every sound lock below `envs/`, also those that the matrix no longer asks for."""
+        for path in sorted(self.envs.glob(f"*/*/{LOCK_FILE}")):
+            try:
+                yield parse_lock(path.read_text(encoding="utf-8"))
+            except (LockTextError, OSError, UnicodeDecodeError):
+                continue
+
+    def orphans(self, platforms: Iterable[Platform] = tuple(Platform)) -> list[Path]:
+        """Folders with a lock that no available cell of the matrix accounts for."""
+        expected = {self.folder(cell) for cell in self.cells() if cell.unavailable is None}
+        return [
+            path.parent
+            for platform in platforms
+            for path in sorted((self.envs / platform).glob(f"[!.]*/{LOCK_FILE}"))
+            if path.parent not in expected
+        ]
+
+
+def holds(path: Path, text: str) -> bool:
+    """Whether the file's bytes are just that text."""
+    try:
+        return path.read_bytes() == text.encode()
+    except FileNotFoundError:
+        return False
+
+
+def open_workspace(matrix_file: Path) -> Workspace:
+    """Read the matrix, and the templates beside it; where one is not there, metalock's own serves.
+
+    Raises `UsageError` for a missing file, `MatrixError` for a faulty one.
+    """
+    if not matrix_file.is_file():
+        raise UsageError(
+            f"{matrix_file} does not exist",
+            hint="`metalock init` writes one into an empty folder; --matrix names one elsewhere.",
+        )
+    matrix = parse_matrix(read_text(matrix_file), matrix_file.name)
+    return Workspace(
+        matrix_file=matrix_file,
+        matrix=matrix,
+        render=make_renderer(_read_templates(matrix_file.parent / "templates")),
+    )
+
+
+def _read_templates(folder: Path) -> dict[str, str]:
+    own = resources.files("metalock") / "templates"
+    templates = {}
+    for name in RENDERED:
+        path = folder / f"{name}{TEMPLATE_SUFFIX}"
+        templates[name] = read_text(path) if path.is_file() else (own / path.name).read_text(encoding="utf-8")
+    return templates

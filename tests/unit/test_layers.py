@@ -1,0 +1,46 @@
+"""Imports go downwards only, as docs/design.md draws it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src" / "metalock"
+LAYERS: list[list[str]] = [
+    ["errors", "progress", "__init__"],
+    ["platforms", "findings", "matrix", "lock", "render"],
+    ["adapters"],
+    ["workspace"],
+    ["drift", "listing", "locker", "check", "env", "export", "scaffold"],
+    ["report"],
+    ["options", "cli", "__main__"],
+]
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+PEERS = {("drift", "listing"), ("env", "locker")}
+"""Pairs within the layer of the parts that may meet."""
+
+
+def top(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "metalock":
+            found.add(top(node.module))
+        elif isinstance(node, ast.Import):
+            found |= {top(alias.name) for alias in node.names if alias.name.split(".")[0] == "metalock"}
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_go_downwards(path: Path) -> None:
+    own = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+    for other in imports(path) - {own}:
+        downwards = LEVEL[other] < LEVEL[own]
+        within_edge = LEVEL[own] == LEVEL[other] and LAYERS[LEVEL[own]] != LAYERS[4] and own != other
+        assert downwards or within_edge or (own, other) in PEERS, f"{own} imports {other}"
