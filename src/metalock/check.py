@@ -32,10 +32,8 @@ def check_index(
     reporter.start("reading the index", len(names))
     try:
         with ThreadPoolExecutor(max_workers=READERS) as pool:
-            for name, count in zip(
-                sorted(names), pool.map(lambda n: len(index.wheels(n)), sorted(names)), strict=True
-            ):
-                reporter.advance(name, f"{count} wheels")
+            for name, _ in zip(sorted(names), pool.map(index.wheels, sorted(names)), strict=True):
+                reporter.advance(name)
     finally:
         reporter.finish()
     return [

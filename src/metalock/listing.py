@@ -85,7 +85,7 @@ def short(column: Requirement | None) -> str:
 
 def to_rows(cells: Sequence[Cell], standings: Sequence[str]) -> list[tuple[str, ...]]:
     """A header and a row for each cell, all text."""
-    header = ("environment", "platform", "TensorFlow", "Metal", "TF I/O", "Keras", "NumPy", "needs", "lock")
+    header = ("environment", "platform", "TensorFlow", "Metal", "TF I/O", "Keras", "NumPy", "runs on", "lock")
     rows: list[tuple[str, ...]] = [header]
     for cell, standing in zip(cells, standings, strict=True):
         tensorflow = cell.tensorflow
@@ -95,11 +95,11 @@ def to_rows(cells: Sequence[Cell], standings: Sequence[str]) -> list[tuple[str, 
                 cell.env + (" *" if cell.is_default else ""),
                 str(cell.platform),
                 version if tensorflow.name == "tensorflow" else f"{version} ({tensorflow.name})",
-                short(cell.column("tensorflow-metal")),
-                short(cell.column("tensorflow-io")),
-                short(cell.column("keras")),
-                short(cell.column("numpy")),
-                f"{cell.platform.floor_label} {cell.floor}",
+                *(
+                    short(cell.column(name) if cell.unavailable is None else None)
+                    for name in ("tensorflow-metal", "tensorflow-io", "keras", "numpy")
+                ),
+                "-" if cell.unavailable is not None else f"{cell.platform.floor_label} {cell.floor}+",
                 "unavailable" if cell.unavailable is not None else standing,
             )
         )
@@ -117,7 +117,7 @@ def reasons(cells: Sequence[Cell]) -> list[str]:
     """Why what is unavailable is so; a reason shared by several Pythons once."""
     found: dict[tuple[str, str, str, str], list[str]] = {}
     for cell in cells:
-        for column in cell.columns:
+        for column in [cell.tensorflow] if cell.unavailable is not None else cell.columns:
             if column.unavailable is not None:
                 key = (cell.stack, str(cell.platform), column.name, column.unavailable)
                 found.setdefault(key, []).append(cell.python)
@@ -149,11 +149,12 @@ def to_markdown(cells: Sequence[Cell]) -> str:
         stacks.setdefault(cell.stack, []).append(cell)
     platforms = [p for p in Platform if any(cell.platform is p for cell in cells)]
     lines = [
-        "| stack | " + " | ".join(platforms) + " |",
-        "|---|" + "---|" * len(platforms),
+        "| stack | " + " | ".join(platforms) + " | Keras | NumPy |",
+        "|---|" + "---|" * (len(platforms) + 2),
     ]
     for stack, members in stacks.items():
         fields = [_markdown_field([c for c in members if c.platform is p]) for p in platforms]
+        fields += [_escaped(short(members[0].column(name))) for name in ("keras", "numpy")]
         lines.append(f"| **{stack}** | " + " | ".join(fields) + " |")
     return "\n".join(lines)
 
@@ -163,17 +164,18 @@ def _markdown_field(cells: Sequence[Cell]) -> str:
     if not usable:
         reason = next((c.unavailable for c in cells if c.unavailable), "")
         return f"unavailable: {_escaped(reason)}" if reason else "not offered"
-    first = usable[0]
-    parts = [f"{first.tensorflow.name} {short(first.tensorflow)}"]
+    newest = usable[-1]
+    parts = [f"{newest.tensorflow.name} {short(newest.tensorflow)}"]
     for label, name in (("Metal", "tensorflow-metal"), ("TF I/O", "tensorflow-io")):
         having = [c for c in usable if _has(c, name)]
         if having:
             only = "" if len(having) == len(usable) else f" (Python {_span(having)})"
-            parts.append(f"{label} {short(having[0].column(name))}{only}")
+            parts.append(f"{label} {short(having[-1].column(name))}{only}")
         elif any(c.column(name) for c in usable):
             parts.append(f"no {label}")
     parts.append(f"Python {_span(usable)}")
-    parts.append(f"{first.platform.floor_label} {first.floor}+")
+    parts += [f"Python {c.python} unavailable: {c.unavailable}" for c in cells if c.unavailable is not None]
+    parts.append(f"{newest.platform.floor_label} {newest.floor}+")
     return _escaped("<br>".join(parts))
 
 

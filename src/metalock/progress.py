@@ -12,8 +12,8 @@ class Reporter:
     def start(self, label: str, total: int) -> None:
         """Begin a stretch of `total` steps."""
 
-    def advance(self, item: str, outcome: str) -> None:
-        """Finish one step."""
+    def advance(self, item: str, outcome: str = "") -> None:
+        """Finish one step; without an outcome it only moves the count."""
 
     def finish(self) -> None:
         """End the stretch, whether complete or not."""

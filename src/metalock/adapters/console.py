@@ -47,10 +47,11 @@ class PlainReporter(Reporter):
         self._done, self._total = 0, total
         say(f"{label}: {total}")
 
-    def advance(self, item: str, outcome: str) -> None:
+    def advance(self, item: str, outcome: str = "") -> None:
         with self._lock:
             self._done += 1
-            say(f"[{self._done}/{self._total}] {item}: {outcome}")
+            if outcome:
+                say(f"[{self._done}/{self._total}] {item}: {outcome}")
 
     def note(self, text: str) -> None:
         say(text)
@@ -78,9 +79,10 @@ class TerminalReporter(Reporter):
         self._progress.start()
         self._task = self._progress.add_task(label, total=total)
 
-    def advance(self, item: str, outcome: str) -> None:
+    def advance(self, item: str, outcome: str = "") -> None:
         if self._progress is not None and self._task is not None:
-            self._progress.console.print(f"{item}: {outcome}", markup=False)
+            if outcome:
+                self._progress.console.print(f"{item}: {outcome}", markup=False)
             self._progress.advance(self._task)
 
     def finish(self) -> None:
