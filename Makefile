@@ -7,7 +7,7 @@ METALOCK := $(VENV)/bin/metalock
 select = $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(ENV),--env $(ENV))
 
 .DEFAULT_GOAL := help
-.PHONY: help env check list table test lint format bench lock-tools clean
+.PHONY: help env check list table diff test lint format bench lock-tools clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ list: $(STAMP) ## what the matrix offers (PLATFORM=, ENV=)
 
 table: $(STAMP) ## write the table of README.md anew
 	@$(METALOCK) list --update README.md
+
+diff: $(STAMP) ## what changed in the locks since a git revision (BASE=HEAD)
+	@$(METALOCK) diff $(or $(BASE),HEAD)
 
 test: lint ## lint, types and every test
 	@$(VENV)/bin/pytest -q

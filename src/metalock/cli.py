@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 from metalock import __version__
 from metalock.adapters.console import make_reporter, out, say
 from metalock.adapters.files import read_text, write_text
+from metalock.diff import diff_lines, locks_at
 from metalock.drift import check_drift, check_readme
 from metalock.env import lock_matrix
 from metalock.errors import NothingSelectedError, UsageError
@@ -244,6 +245,22 @@ def check_command(
 
         findings += check_index(workspace, cells, jobs=jobs or os.cpu_count() or 1, reporter=make_reporter())
     return show_findings(findings, as_json=as_json)
+
+
+@main.command("diff")
+@with_matrix
+@click.argument("revision", default="HEAD")
+@exits_with_its_code
+def diff_command(matrix_file: Path, revision: str) -> int:
+    """What changed in the locks since a git REVISION (default: the last commit), as a Markdown list.
+
+    Each line is a package's old and new version, and the environments it changed in.
+    """
+    workspace = open_workspace(matrix_file)
+    new = {f"{lock.platform}/{env}": lock for env, lock in workspace.locks()}
+    lines = list(diff_lines(locks_at(workspace, revision), new))
+    out("\n".join(lines) if lines else "no lock has changed")
+    return 0
 
 
 @main.group("export")

@@ -136,7 +136,7 @@ def open_conda_solver(
         reporter.note(
             f"conda channel {channel} can't be reached: solving from the records that the locks in envs/ hold"
         )
-    return RecordSolver(settings, (package for lock in workspace.locks() for package in lock.conda))
+    return RecordSolver(settings, (package for _, lock in workspace.locks() for package in lock.conda))
 
 
 def make_locker(

@@ -92,11 +92,11 @@ class Workspace:
                 return CellState(cell=cell, standing=Standing.EDITED, reason=reason, lock=lock)
         return CellState(cell=cell, standing=Standing.CURRENT, lock=lock)
 
-    def locks(self) -> Iterator[Lock]:
-        """Every sound lock below `envs/`, also those that the matrix no longer asks for."""
+    def locks(self) -> Iterator[tuple[str, Lock]]:
+        """Every sound lock below `envs/` with its folder's name, also what the matrix no longer asks for."""
         for path in sorted(self.envs.glob(f"*/*/{LOCK_FILE}")):
             try:
-                yield parse_lock(path.read_text(encoding="utf-8"))
+                yield path.parent.name, parse_lock(path.read_text(encoding="utf-8"))
             except (LockTextError, OSError, UnicodeDecodeError):
                 continue
 

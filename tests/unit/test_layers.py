@@ -13,7 +13,7 @@ LAYERS: list[list[str]] = [
     ["platforms", "findings", "matrix", "lock", "render"],
     ["adapters"],
     ["workspace"],
-    ["drift", "listing", "locker", "check", "env", "export", "scaffold"],
+    ["drift", "listing", "locker", "check", "diff", "env", "export", "scaffold"],
     ["report"],
     ["options", "cli", "__main__"],
 ]

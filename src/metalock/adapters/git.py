@@ -1,0 +1,36 @@
+"""git behind one call: files as a revision had them."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import tempfile
+from pathlib import Path
+
+from metalock.adapters.proc import run
+from metalock.errors import UsageError
+
+
+def read_revision(root: Path, revision: str, folder: str, name: str) -> dict[str, str]:
+    """The text of each file called `name` below `folder`, by its path there, as `revision` had it.
+
+    Empty if that revision has no such folder. Raises `UsageError` for a revision that git doesn't know.
+    """
+    with tempfile.TemporaryDirectory(prefix="metalock-") as temporary:
+        archive = Path(temporary) / "files.tar"
+        commit = f"{revision}^{{commit}}"
+        known = run(
+            ["git", "rev-parse", "--verify", "--quiet", "--end-of-options", commit], env=os.environ, cwd=root
+        )
+        if known.code:
+            raise UsageError(f"git knows no revision {revision!r} in {root}")
+        args = ["git", "archive", "--format=tar", f"--output={archive}", known.stdout.strip(), "--", folder]
+        if run(args, env=os.environ, cwd=root).code:
+            return {}
+        texts = {}
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                file = tar.extractfile(member) if member.isfile() and Path(member.name).name == name else None
+                if file is not None:
+                    texts[Path(member.name).relative_to(folder).as_posix()] = file.read().decode()
+        return texts
