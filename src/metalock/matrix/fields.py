@@ -23,7 +23,6 @@ _TOML_NAMES: dict[type, str] = {
     float: "a float",
     list: "an array",
     dict: "a table",
-    datetime: "a date-time",
     date: "a date",
     time: "a time",
 }
@@ -39,6 +38,8 @@ def describe(value: object) -> str:
         return f"the string {json.dumps(value)}"
     if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < HUGE:
         return str(value)
+    if isinstance(value, datetime):
+        return value.isoformat() if value.tzinfo else "a date-time without offset"
     return _TOML_NAMES[type(value)]
 
 
@@ -56,7 +57,7 @@ def join(path: str, key: str | int) -> str:
     """
     if isinstance(key, int):
         return f"{path}[{key}]"
-    shown = key if len(key) <= SHOWN else f"{key[:SHOWN]}…"
+    shown = key if len(key) <= SHOWN else f"{key[:SHOWN]}..."
     if not BARE_KEY.fullmatch(shown):
         shown = json.dumps(shown)
     return f"{path}.{shown}" if path else shown
@@ -66,11 +67,16 @@ class Faults:
     """The faults found so far, in the order of the file."""
 
     def __init__(self) -> None:
-        self.texts: list[str] = []
+        self.texts: dict[str, None] = {}
+        """Each once: what a stack says may be looked at for several platforms."""
 
     def add(self, path: str, text: str) -> None:
         """Note that what stands at `path` is wrong, and how."""
-        self.texts.append(f"{path}: {text}")
+        self.texts[f"{path}: {text}"] = None
+
+    def within(self, path: str) -> bool:
+        """Whether any fault lies at that path or below it."""
+        return any(text.startswith((f"{path}:", f"{path}.", f"{path}[")) for text in self.texts)
 
     def unknown_keys(self, table: Mapping[str, object], path: str, known: Iterable[str]) -> None:
         """Note every key of `table` that isn't known."""
