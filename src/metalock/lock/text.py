@@ -55,13 +55,18 @@ def _read_lock(table: Mapping[str, object]) -> Lock:
     if table["schema"] != 1:
         raise ValueError(f"schema {table['schema']!r}, expected 1")
     platform = Platform(_matching(_VERSION, table["platform"]))
+    conda = tuple(_read_conda(item) for item in _items(table["conda"]))
+    pip = tuple(_read_pip(item) for item in _items(table["pip"]))
+    for names in ([package.name for package in conda], [package.name for package in pip]):
+        if names != sorted(set(names)):
+            raise ValueError("packages out of order")
     return Lock(
         platform=platform,
         python=_matching(_VERSION, table["python"]),
         floor=_matching(_VERSION, table[platform.floor_key]),
         inputs=_matching(_HEX, table["inputs"]),
-        conda=tuple(_read_conda(item) for item in _items(table["conda"])),
-        pip=tuple(_read_pip(item) for item in _items(table["pip"])),
+        conda=conda,
+        pip=pip,
     )
 
 
@@ -83,7 +88,7 @@ def _read_conda(item: Mapping[str, object]) -> CondaPackage:
 
 def _read_pip(item: Mapping[str, object]) -> PipPackage:
     size = item["size"]
-    if not isinstance(size, int) or len(item) != len(PipPackage.__dataclass_fields__):
+    if type(size) is not int or size < 0 or len(item) != len(PipPackage.__dataclass_fields__):
         raise ValueError(f"pip entry {item.get('name')!r}")
     return PipPackage(
         name=_matching(_NAME, item["name"]),
