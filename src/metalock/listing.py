@@ -183,7 +183,9 @@ def _markdown_field(cells: Sequence[Cell]) -> str:
 
 def _span(cells: Sequence[Cell]) -> str:
     pythons = [cell.python for cell in cells]
-    return pythons[0] if len(pythons) == 1 else f"{pythons[0]} to {pythons[-1]}"
+    minors = [parse_release(python)[1] for python in pythons]
+    gapless = minors == list(range(minors[0], minors[-1] + 1))
+    return f"{pythons[0]} to {pythons[-1]}" if gapless and len(pythons) > 1 else ", ".join(pythons)
 
 
 def _escaped(text: str) -> str:
