@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from metalock.adapters.files import read_text
 from metalock.findings import Finding, Rule
 from metalock.listing import has_table, with_table
 from metalock.matrix.model import Cell
@@ -42,7 +43,7 @@ def check_drift(
 def check_readme(workspace: Workspace) -> Iterator[Finding]:
     """The generated table of the README beside the matrix, where it has the markers for one."""
     path = workspace.root / README
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    text = read_text(path) if path.is_file() else ""
     if has_table(text) and with_table(text, list(workspace.cells())) != text:
         yield Finding(
             rule=Rule.TABLE,

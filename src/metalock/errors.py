@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
+
+_USERINFO = re.compile(r"(?<=://)[^/\s]+@")
+_TOKEN = re.compile(r"(://[^\s?#]*?/t/)[^/\s]+")
+"""Anaconda's servers take a token in the path."""
+
+
+def redact(text: str) -> str:
+    """The text without the credentials of any URL in it.
+
+    >>> redact("GET https://me:secret@host/simple")
+    'GET https://host/simple'
+    >>> redact("https://host/t/tk-123/main")
+    'https://host/t/***/main'
+    """
+    return _TOKEN.sub(r"\1***", _USERINFO.sub("", text))
 
 
 class MetalockError(Exception):
     """Something could not be done; the command line prints it and exits with its code.
 
+    Its message holds no credential, whatever text it is made from.
     Findings of a check are values, not errors: an error means that the job was not done.
     """
 
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(redact(message))
         self.hint = hint
 
 
@@ -32,7 +49,7 @@ class MatrixError(MetalockError):
     def __init__(self, source: str, faults: tuple[str, ...]) -> None:
         count = f"{len(faults)} fault{'s' if len(faults) != 1 else ''}"
         super().__init__("\n".join([f"{source}: {count}", *(f"  {fault}" for fault in faults)]))
-        self.faults = faults
+        self.faults = tuple(redact(fault) for fault in faults)
 
 
 class UnsolvableError(MetalockError):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from metalock.matrix.model import Cell, Requirement
@@ -62,9 +63,10 @@ def ask(cells: Iterable[Cell], question: Question) -> list[Cell]:
 
 
 def newness(cell: Cell) -> tuple[Version, str]:
-    """Orders stacks by the TensorFlow that they name."""
-    numbers = re.findall(r"[0-9][0-9.]*[0-9]|[0-9]", cell.tensorflow.specifier)
-    return (max((Version(n) for n in numbers), default=Version("0")), cell.stack)
+    """Orders stacks by the oldest TensorFlow that they admit."""
+    clauses = SpecifierSet(cell.tensorflow.specifier)
+    versions = [Version(c.version.removesuffix(".*")) for c in clauses if c.operator[0] in "=~>"]
+    return (max(versions, default=Version("0")), cell.stack)
 
 
 def short(column: Requirement | None) -> str:
@@ -181,11 +183,13 @@ def _markdown_field(cells: Sequence[Cell]) -> str:
 
 def _span(cells: Sequence[Cell]) -> str:
     pythons = [cell.python for cell in cells]
-    return pythons[0] if len(pythons) == 1 else f"{pythons[0]} to {pythons[-1]}"
+    minors = [parse_release(python)[1] for python in pythons]
+    gapless = minors == list(range(minors[0], minors[-1] + 1))
+    return f"{pythons[0]} to {pythons[-1]}" if gapless and len(pythons) > 1 else ", ".join(pythons)
 
 
 def _escaped(text: str) -> str:
-    return text.replace("|", "\\|")
+    return text.replace("|", "\\|").replace("<!--", "&lt;!--")
 
 
 def has_table(text: str) -> bool:

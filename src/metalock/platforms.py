@@ -85,7 +85,7 @@ class Platform(StrEnum):
             platforms = _manylinux_platforms(parse_release(floor))
         interpreter = f"cp{version[0]}{version[1]}"
         return [
-            *cpython_tags(version, platforms=platforms),
+            *cpython_tags(version, abis=[interpreter], platforms=platforms),  # else: those of our own Python
             *compatible_tags(version, interpreter, platforms),
         ]
 

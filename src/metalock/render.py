@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+import traceback
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from jinja2 import DictLoader, Environment, StrictUndefined, TemplateError
+from jinja2 import DictLoader, Environment, StrictUndefined, Template, TemplateSyntaxError
 
 from metalock.errors import UsageError
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 TEMPLATE_SUFFIX = ".j2"
 RENDERED = ("environment.yml", "conda.lock", "requirements.txt")
+
+_PLAIN = re.compile(r"[A-Za-z](?:[A-Za-z0-9_./:-]*[A-Za-z0-9_/-])?")
+_YAML_WORDS = ("y", "yes", "n", "no", "on", "off", "true", "false", "null")
 
 Renderer = Callable[["Cell", "Lock"], dict[str, str]]
 
@@ -30,11 +35,11 @@ def make_renderer(templates: Mapping[str, str]) -> Renderer:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - YAML and text, not HTML; `quoted` is the escape, and locks are checked
     )
-    jinja.filters["quoted"] = json.dumps
+    jinja.filters |= {"quoted": json.dumps, "yaml": _yaml_string}
     try:
         compiled = {name: jinja.get_template(name) for name in templates}
-    except TemplateError as error:
-        raise _template_error(error) from None
+    except TemplateSyntaxError as error:
+        raise _template_error(error.name, error.lineno, error) from None
 
     def render(cell: Cell, lock: Lock) -> dict[str, str]:
         context = {
@@ -44,16 +49,30 @@ def make_renderer(templates: Mapping[str, str]) -> Renderer:
             "floor": f"{cell.platform.floor_label} {cell.floor}",
             "tensorflow_version": lock.pip_version(cell.tensorflow.name),
         }
-        try:
-            return {name: template.render(context) for name, template in compiled.items()}
-        except TemplateError as error:
-            raise _template_error(error) from None
+        return {name: _render(template, context) for name, template in compiled.items()}
 
     return render
 
 
-def _template_error(error: TemplateError) -> UsageError:
-    where = getattr(error, "name", None)
-    line = getattr(error, "lineno", None)
-    place = f"{where}{TEMPLATE_SUFFIX}" + (f", line {line}" if line else "") if where else "a template"
-    return UsageError(f"templates: {place}: {error.message}")
+def _render(template: Template, context: Mapping[str, object]) -> str:
+    try:
+        return template.render(context)
+    except Exception as error:  # noqa: BLE001 - a template is a program: it may raise anything
+        frames = traceback.extract_tb(error.__traceback__)
+        line = next((frame.lineno for frame in reversed(frames) if frame.filename == "<template>"), None)
+        raise _template_error(template.name, line, error) from None
+
+
+def _template_error(name: str | None, line: int | None, error: Exception) -> UsageError:
+    place = f"{name}{TEMPLATE_SUFFIX}" + (f", line {line}" if line else "")
+    return UsageError(f"templates/{place}: {error}")
+
+
+def _yaml_string(text: str) -> str:
+    """Plain where YAML reads it as this very string, else quoted: `on`, `1.5` and `2026-01-01` are not.
+
+    >>> _yaml_string("conda-forge"), _yaml_string("on")
+    ('conda-forge', '"on"')
+    """
+    plain = _PLAIN.fullmatch(text) and text.lower() not in _YAML_WORDS
+    return text if plain else json.dumps(text)

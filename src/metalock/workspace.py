@@ -74,10 +74,10 @@ class Workspace:
         """Reads the cell's files, and asks neither a server nor a solver."""
         folder = self.folder(cell)
         try:
-            lock = parse_lock((folder / LOCK_FILE).read_text(encoding="utf-8"))
+            lock = parse_lock((folder / LOCK_FILE).read_bytes().decode())
         except FileNotFoundError:
             return CellState(cell=cell, standing=Standing.MISSING, reason="not locked yet")
-        except (LockTextError, UnicodeDecodeError) as error:
+        except (LockTextError, OSError, UnicodeDecodeError) as error:
             return CellState(cell=cell, standing=Standing.BROKEN, reason=f"{LOCK_FILE}: {error}")
         if lock.inputs != cell_inputs(cell):
             return CellState(
@@ -96,7 +96,7 @@ class Workspace:
         """Every sound lock below `envs/` with its folder's name, also what the matrix no longer asks for."""
         for path in sorted(self.envs.glob(f"*/*/{LOCK_FILE}")):
             try:
-                yield path.parent.name, parse_lock(path.read_text(encoding="utf-8"))
+                yield path.parent.name, parse_lock(path.read_bytes().decode())
             except (LockTextError, OSError, UnicodeDecodeError):
                 continue
 

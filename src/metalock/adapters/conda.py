@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metalock.adapters.http import reachable
-from metalock.adapters.proc import redact
 from metalock.errors import FetchError, UnsolvableError
 from metalock.lock.model import CondaPackage
 
@@ -79,10 +78,10 @@ class ChannelSolver:
                 )
             )
         except SolverError as error:
-            raise UnsolvableError(_tidy(error)) from None
+            raise UnsolvableError(str(error).strip()) from None
         except Exception as error:  # noqa: BLE001 - what rattler's gateway raises has no common root
             raise FetchError(
-                f"conda channel {', '.join(request.channels)}: {_tidy(error)}",
+                f"conda channel {', '.join(request.channels)}: {str(error).strip()}",
                 hint="--offline solves from the records that the committed locks hold.",
             ) from None
         return _from_records(records)
@@ -136,7 +135,7 @@ class RecordSolver:
                 )
             except SolverError as error:
                 raise UnsolvableError(
-                    _tidy(error),
+                    str(error).strip(),
                     hint="Solved offline, from the records of the committed locks alone; "
                     "a run that reaches the channel knows more.",
                 ) from None
@@ -190,7 +189,3 @@ def _from_records(records: Iterable[RepoDataRecord]) -> tuple[CondaPackage, ...]
             raise FetchError(f"{channel}: {record['fn']} has no sha256, so it can't be locked")
         packages.append(CondaPackage(channel=channel, record=dict(sorted(record.items()))))
     return tuple(sorted(packages, key=lambda package: package.name))
-
-
-def _tidy(error: Exception) -> str:
-    return redact(str(error)).strip()

@@ -1,4 +1,4 @@
-"""The one HTTP client: retries what may pass, and never repeats a credential in a message."""
+"""The one HTTP client: retries what may pass."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from metalock import __version__
-from metalock.adapters.proc import redact
 from metalock.errors import FetchError
 
 CONNECT_TIMEOUT = 10.0
@@ -52,7 +51,7 @@ def content_length(url: str) -> int:
     response = _request("HEAD", url, headers={"Accept-Encoding": "identity"}, stream=False)
     length = response.headers.get("Content-Length", "")
     if not length.isdigit():
-        raise FetchError(f"{redact(url)}: the server states no size")
+        raise FetchError(f"{url}: the server states no size")
     return int(length)
 
 
@@ -67,9 +66,9 @@ def _request(method: str, url: str, *, headers: Mapping[str, str] | None, stream
             stream=stream,
         )
     except requests.RequestException as error:
-        raise FetchError(f"{redact(url)}: {_reason(error)}") from None
+        raise FetchError(f"{url}: {_reason(error)}") from None
     if not response.ok:
-        raise FetchError(f"{redact(url)}: the server answered {response.status_code} {response.reason}")
+        raise FetchError(f"{url}: the server answered {response.status_code} {response.reason}")
     return response
 
 
@@ -89,4 +88,4 @@ def _reason(error: requests.RequestException) -> str:
     cause: BaseException = error
     while (inner := cause.__cause__ or cause.__context__) is not None:
         cause = inner
-    return redact(str(cause).splitlines()[0] if str(cause) else type(cause).__name__)
+    return str(cause).splitlines()[0] if str(cause) else type(cause).__name__

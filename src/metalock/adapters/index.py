@@ -14,7 +14,6 @@ from pypi_simple import ACCEPT_ANY, NoSuchProjectError, PyPISimple
 from requests import RequestException
 
 from metalock.adapters.http import session
-from metalock.adapters.proc import redact
 from metalock.errors import FetchError
 from metalock.lock.model import PipPackage
 from metalock.platforms import Platform
@@ -59,7 +58,7 @@ class PackageIndex:
         except NoSuchProjectError:
             return
         except (RequestException, ValueError, RuntimeError) as error:
-            raise FetchError(f"package index, {name}: {redact(str(error))}") from None
+            raise FetchError(f"package index, {name}: {error}") from None
         for package in page.packages:
             if package.package_type == "wheel":
                 yield IndexWheel(

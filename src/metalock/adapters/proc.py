@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from metalock.errors import ToolError
-
-_USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
+from metalock.errors import ToolError, redact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,15 +17,6 @@ class Completed:
     code: int
     stdout: str
     stderr: str
-
-
-def redact(text: str) -> str:
-    """The text without the credentials of any URL in it.
-
-    >>> redact("GET https://me:secret@host/simple")
-    'GET https://host/simple'
-    """
-    return _USERINFO.sub("", text)
 
 
 def run(

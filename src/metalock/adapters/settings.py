@@ -75,20 +75,23 @@ def _uv_index(environ: Mapping[str, str], config: Path) -> str | None:
             table = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise UsageError(f"{path}: {error}") from None
-        indexes = [entry for entry in table.get("index", []) if entry.get("default")]
-        url = (
-            indexes[0].get("url")
-            if indexes
-            else table.get("index-url", table.get("pip", {}).get("index-url"))
-        )
+        indexes = table.get("index")
+        for entry in indexes if isinstance(indexes, list) else []:
+            if isinstance(entry, dict) and entry.get("default") and entry.get("url"):
+                return str(entry["url"])
+        pip = table.get("pip")
+        url = table.get("index-url") or (pip.get("index-url") if isinstance(pip, dict) else None)
         if url:
             return str(url)
     return None
 
 
 def _pip_index(environ: Mapping[str, str], home: Path, config: Path) -> str | None:
+    if environ.get("PIP_CONFIG_FILE") == os.devnull:
+        return None
     files = [
         environ.get("PIP_CONFIG_FILE"),
+        home / "Library" / "Application Support" / "pip" / "pip.conf",
         config / "pip" / "pip.conf",
         home / ".pip" / "pip.conf",
         "/etc/pip.conf",
@@ -126,7 +129,9 @@ def _channel_mirrors(condarc: Mapping[str, object]) -> dict[str, tuple[str, ...]
         mirrors[str(name)] = (url if re.search(rf"/{re.escape(str(name))}\Z", url) else f"{url}/{name}",)
     mirrored = condarc.get("mirrored_channels")
     for name, urls in (mirrored if isinstance(mirrored, dict) else {}).items():
-        mirrors[str(name)] = tuple(str(url).rstrip("/") for url in urls)
+        mirrors[str(name)] = tuple(
+            str(url).rstrip("/") for url in (urls if isinstance(urls, list) else [urls])
+        )
     return mirrors
 
 

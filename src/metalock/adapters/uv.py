@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from packaging.tags import Tag
-from packaging.utils import parse_wheel_filename
+from packaging.utils import BuildTag, parse_wheel_filename
 
 from metalock.adapters.http import content_length
 from metalock.adapters.proc import Completed, run
@@ -204,7 +204,7 @@ def _parse_pylock(text: str, request: PipRequest) -> tuple[ResolvedWheel, ...]:
 def _best_wheel(package: Mapping[str, object], ranks: Mapping[Tag, int]) -> ResolvedWheel:
     """Pip's order: the best tag, then the highest build number."""
     wheels = package.get("wheels")
-    best: tuple[tuple[int, tuple[int, str]], ResolvedWheel] | None = None
+    best: tuple[tuple[int, BuildTag], ResolvedWheel] | None = None
     for entry in wheels if isinstance(wheels, list) else []:
         wheel = ResolvedWheel(
             name=str(package["name"]),
@@ -217,8 +217,8 @@ def _best_wheel(package: Mapping[str, object], ranks: Mapping[Tag, int]) -> Reso
         _, _, build, tags = parse_wheel_filename(wheel.file)
         fitting = [ranks[tag] for tag in tags if tag in ranks]
         if fitting:
-            key = (min(fitting), (-build[0], build[1]) if build else (0, ""))
-            if best is None or key < best[0]:
+            key = (-min(fitting), build)
+            if best is None or key > best[0]:
                 best = (key, wheel)
     if best is None:
         raise ToolError(f"uv resolved {package['name']} {package['version']} without a wheel that fits")

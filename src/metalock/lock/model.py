@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from metalock.matrix.model import Cell
     from metalock.platforms import Platform
 
+_SPEC_NAME = re.compile(r"[^\s=<>!~\[]+")
 DEFAULT_CHANNEL_ALIAS = "https://conda.anaconda.org"
 
 
@@ -56,15 +58,16 @@ class CondaPackage:
         return f"{self.channel}/{self.subdir}/{self.file_name}"
 
     @property
-    def depends(self) -> tuple[str, ...]:
-        """Match specs (CEP 29), in the record's order."""
-        depends = self.record.get("depends", ())
-        return tuple(str(spec) for spec in depends) if isinstance(depends, (list, tuple)) else ()
+    def depends(self) -> frozenset[str]:
+        """The names of what this needs, from its match specs (CEP 29)."""
+        specs = self.record.get("depends")
+        names = (_SPEC_NAME.match(str(spec)) for spec in (specs if isinstance(specs, list) else ()))
+        return frozenset(name[0] for name in names if name)
 
     @property
     def needs_python(self) -> bool:
         """Whether this package installs into `site-packages`, where pip would see it."""
-        return any(spec.split()[0] == "python" for spec in self.depends)
+        return "python" in self.depends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,21 +100,34 @@ class Lock:
         return next((package.version for package in self.pip if package.name == name), None)
 
     def conda_in_link_order(self) -> tuple[CondaPackage, ...]:
-        """Dependencies first, else by name: clients link an `@EXPLICIT` file from top to bottom."""
+        """Dependencies first, else by name: clients link an `@EXPLICIT` file from top to bottom.
+
+        Where packages need each other, such as Python and pip, those that Python needs give way.
+        """
         packages = {package.name: package for package in self.conda}
-        graph = {
-            name: sorted({spec.split()[0] for spec in package.depends} & packages.keys() - {name})
-            for name, package in packages.items()
-        }
-        graph["python"] = [name for name in graph.get("python", []) if not packages[name].needs_python]
-        sorter = TopologicalSorter(graph)
-        sorter.prepare()
+        graph = {name: sorted(p.depends & packages.keys() - {name}) for name, p in packages.items()}
+        if "python" in graph:
+            graph["python"] = [name for name in graph["python"] if not packages[name].needs_python]
+        sorter = _acyclic(graph)
         order: list[CondaPackage] = []
         while sorter.is_active():
             ready = sorted(sorter.get_ready())
-            order += [packages[name] for name in ready if name in packages]
+            order += [packages[name] for name in ready]
             sorter.done(*ready)
         return tuple(order)
+
+
+def _acyclic(graph: dict[str, list[str]]) -> TopologicalSorter[str]:
+    """A prepared sorter; an edge of each cycle is taken out of `graph`."""
+    while True:
+        sorter = TopologicalSorter(graph)
+        try:
+            sorter.prepare()
+        except CycleError as error:
+            needed, needing = error.args[1][:2]
+            graph[needing].remove(needed)
+        else:
+            return sorter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

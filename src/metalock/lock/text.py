@@ -47,7 +47,7 @@ def _text_after_digest(lock: Lock) -> str:
         "python": lock.python,
         lock.platform.floor_key: lock.floor,
     }
-    conda = [{"channel": package.channel, **package.record} for package in lock.conda]
+    conda = [{"channel": package.channel, **dict(sorted(package.record.items()))} for package in lock.conda]
     pip = [
         {"name": p.name, "version": p.version, "file": p.file, "sha256": p.sha256, "size": p.size}
         for p in lock.pip
@@ -81,14 +81,12 @@ def _read_lock(table: Mapping[str, object]) -> Lock:
         raise ValueError(f"schema {table['schema']!r}, expected {SCHEMA}")
     platform = Platform(str(table["platform"]))
     inputs, python, floor = _matching(_LOCK, table, ("inputs", "python", platform.floor_key))
-    return Lock(
-        platform=platform,
-        python=python,
-        floor=floor,
-        inputs=inputs,
-        conda=tuple(_read_conda(item) for item in _items(table["conda"])),
-        pip=tuple(_read_pip(item) for item in _items(table["pip"])),
-    )
+    conda = tuple(_read_conda(item) for item in _items(table["conda"]))
+    pip = tuple(_read_pip(item) for item in _items(table["pip"]))
+    for names in ([package.name for package in conda], [package.name for package in pip]):
+        if names != sorted(set(names)):
+            raise ValueError("packages out of order")
+    return Lock(platform=platform, python=python, floor=floor, inputs=inputs, conda=conda, pip=pip)
 
 
 def _read_conda(item: Mapping[str, object]) -> CondaPackage:
@@ -100,8 +98,8 @@ def _read_conda(item: Mapping[str, object]) -> CondaPackage:
 def _read_pip(item: Mapping[str, object]) -> PipPackage:
     name, version, file, sha256 = _matching(_PIP, item, ("name", "version", "file", "sha256"))
     size = item["size"]
-    if not isinstance(size, int):
-        raise TypeError(f"size of {name}")
+    if type(size) is not int or size < 0:
+        raise ValueError(f"size of {name}: {size!r}")
     return PipPackage(name=name, version=version, file=file, sha256=sha256, size=size)
 
 

@@ -45,7 +45,7 @@ def _cell(matrix: Matrix, row: Row, python: str) -> Cell:
 def _columns(row: Row, python: str) -> Iterator[Requirement]:
     for name, choices in row.columns.items():
         for choice in choices:
-            if choice.python is None or choice.python.contains(python):
+            if choice.admits(python):
                 yield Requirement(
                     name=name,
                     specifier=choice.specifier,

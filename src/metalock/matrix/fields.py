@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Iterable, Mapping
+from datetime import date, datetime, time
 from typing import TypeVar
 
 T = TypeVar("T")
 
 SHOWN = 60
 """Characters of a string that a message repeats."""
+HUGE = 2**63
+"""Where integers end in TOML; Python's go on, but not as text."""
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _TOML_NAMES: dict[type, str] = {
     str: "a string",
@@ -19,6 +23,8 @@ _TOML_NAMES: dict[type, str] = {
     float: "a float",
     list: "an array",
     dict: "a table",
+    date: "a date",
+    time: "a time",
 }
 
 
@@ -28,11 +34,13 @@ def describe(value: object) -> str:
     >>> describe("3.11"), describe([1])
     ('the string "3.11"', 'an array')
     """
-    if isinstance(value, str) and len(value) <= SHOWN and value.isprintable():
-        return f'the string "{value}"'
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if isinstance(value, str) and len(value) <= SHOWN:
+        return f"the string {json.dumps(value)}"
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < HUGE:
         return str(value)
-    return _TOML_NAMES.get(type(value), f"a {type(value).__name__}")
+    if isinstance(value, datetime):
+        return value.isoformat() if value.tzinfo else "a date-time without offset"
+    return _TOML_NAMES[type(value)]
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -49,7 +57,9 @@ def join(path: str, key: str | int) -> str:
     """
     if isinstance(key, int):
         return f"{path}[{key}]"
-    shown = key if BARE_KEY.fullmatch(key) else '"' + key.encode("unicode_escape").decode() + '"'
+    shown = key if len(key) <= SHOWN else f"{key[:SHOWN]}..."
+    if not BARE_KEY.fullmatch(shown):
+        shown = json.dumps(shown)
     return f"{path}.{shown}" if path else shown
 
 
@@ -57,11 +67,16 @@ class Faults:
     """The faults found so far, in the order of the file."""
 
     def __init__(self) -> None:
-        self.texts: list[str] = []
+        self.texts: dict[str, None] = {}
+        """Each once: what a stack says may be looked at for several platforms."""
 
     def add(self, path: str, text: str) -> None:
         """Note that what stands at `path` is wrong, and how."""
-        self.texts.append(f"{path}: {text}")
+        self.texts[f"{path}: {text}"] = None
+
+    def within(self, path: str) -> bool:
+        """Whether any fault lies at that path or below it."""
+        return any(text.startswith((f"{path}:", f"{path}.", f"{path}[")) for text in self.texts)
 
     def unknown_keys(self, table: Mapping[str, object], path: str, known: Iterable[str]) -> None:
         """Note every key of `table` that isn't known."""

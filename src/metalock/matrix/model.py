@@ -35,6 +35,10 @@ class Choice:
     watch: tuple[str, str] | None = None
     """The distribution and specifier whose first fitting wheel would end that; the column's own, if None."""
 
+    def admits(self, python: str) -> bool:
+        """Whether this is for that Python."""
+        return self.python is None or self.python.contains(python)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
@@ -48,11 +52,6 @@ class Row:
     """Pip requirements beyond the columns: name to PEP 440 specifier."""
     variables: Mapping[str, str]
     floor: str
-
-    @property
-    def tensorflow(self) -> str:
-        """The distribution that holds TensorFlow here: `tensorflow` or `tensorflow-macos`."""
-        return next(name for name in TENSORFLOW_DISTRIBUTIONS if name in self.columns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from metalock.matrix.model import COLUMNS, TENSORFLOW_DISTRIBUTIONS, Choice, Mat
 from metalock.platforms import Platform
 
 SCHEMA = 1
+YEARS = range(2000, 2200)
 STACK_NAME = re.compile(r"(?=.{1,64}\Z)[a-z0-9]+(?:[._-][a-z0-9]+)*")
 TOP_KEYS = ("schema", "channels", "exclude-newer", "packages", "platform", "stack")
 STACK_KEYS = ("python", *COLUMNS, "packages", "variables")
@@ -25,12 +26,11 @@ def parse_matrix(text: str, source: str = "matrix.toml") -> Matrix:
     """Raise `MatrixError` with all faults of the file, each with its TOML path."""
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise MatrixError(source, (f"not valid TOML: {error}",)) from None
     faults = Faults()
     matrix = _read_matrix(faults, table)
-    if not faults.texts:
-        _check_defaults(faults, matrix)
+    _check_defaults(faults, matrix)
     if faults.texts:
         raise MatrixError(source, tuple(faults.texts))
     return matrix
@@ -40,7 +40,7 @@ def _read_matrix(faults: Faults, table: Mapping[str, object]) -> Matrix:
     faults.unknown_keys(table, "", TOP_KEYS)
     schema = faults.take(table, "", "schema", int)
     if schema is not None and schema != SCHEMA:
-        faults.add("schema", f"expected {SCHEMA}, found {schema}")
+        faults.add("schema", f"expected {SCHEMA}, found {describe(schema)}")
     channels = faults.take(table, "", "channels", list) or []
     if table.get("channels") == []:
         faults.add("channels", 'expected at least one channel, such as "conda-forge"')
@@ -64,7 +64,7 @@ def _read_matrix(faults: Faults, table: Mapping[str, object]) -> Matrix:
 
 def _read_cutoff(faults: Faults, value: object) -> str:
     """UTC: a local time, or a bare date, would mean another moment on another machine."""
-    if isinstance(value, datetime) and value.tzinfo is not None:
+    if isinstance(value, datetime) and value.tzinfo is not None and value.year in YEARS:
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     expected = "expected a date-time with offset, such as 2026-08-21T00:00:00Z"
     faults.add(
@@ -146,7 +146,9 @@ def _read_stacks(
         path = join("stack", name)
         if not STACK_NAME.fullmatch(name):
             faults.add(path, "a stack's name is lower-case letters and digits, joined by single dots, _ or -")
-        stack = values.read_table(faults, value, path)
+        stack = faults.of_kind(value, path, dict)
+        if stack is None:
+            continue
         faults.unknown_keys(stack, path, (*STACK_KEYS, *Platform))
         base = _read_settings(faults, stack, path)
         base = replace(base, packages={**everyone, **base.packages})
@@ -162,8 +164,10 @@ def _read_row(
     faults: Faults, stack: str, base: _Settings, platform: Platform, floor: str, own: object
 ) -> list[Row]:
     """One row, or none where its stack is too faulty to make one."""
-    path = join(join("stack", stack), platform)
+    stack_path = join("stack", stack)
+    path = join(stack_path, platform)
     table = values.read_table(faults, own, path)
+    where = path if table else stack_path
     faults.unknown_keys(table, path, (*STACK_KEYS, platform.floor_key, "unavailable"))
     settings = base.overridden_by(_read_settings(faults, table, path))
     if platform.floor_key in table:
@@ -172,16 +176,17 @@ def _read_row(
     columns = dict(settings.columns)
     named = [name for name in TENSORFLOW_DISTRIBUTIONS if name in columns]
     if not named:
-        faults.add(
-            path, f"no TensorFlow; expected {' or '.join(TENSORFLOW_DISTRIBUTIONS)} here or in the stack"
-        )
+        faults.add(where, f"no TensorFlow; expected {' or '.join(TENSORFLOW_DISTRIBUTIONS)}")
+    for name in named:
+        place = join(path if name in table else stack_path, name)
+        left_out = [p for p in settings.pythons or () if not any(c.admits(p) for c in columns[name])]
+        if left_out and not faults.within(place):
+            faults.add(place, f"no choice admits Python {', '.join(left_out)}")
     if settings.pythons is None:
-        faults.add(path, 'no `python`; expected such as ["3.11"] here or in the stack')
+        faults.add(where, 'no `python`; expected such as ["3.11"]')
     if "unavailable" in table:
         reason = values.read_reason(faults, table["unavailable"], join(path, "unavailable"))
         columns |= {name: tuple(replace(c, unavailable=reason) for c in columns[name]) for name in named}
-    for name in sorted(settings.packages.keys() & set(COLUMNS)):
-        faults.add(path, f"{name} is a column and stands in `packages` too")
     if not named or settings.pythons is None:
         return []
     return [
@@ -198,12 +203,19 @@ def _read_row(
 
 
 def _check_defaults(faults: Faults, matrix: Matrix) -> None:
-    """A default must be an environment of its platform that can be had."""
+    """A default must be an environment of its platform that can be had.
+
+    Where the stack that it names has faults, there is no telling yet.
+    """
     envs: dict[Platform, dict[str, bool]] = {}
     for cell in expand(matrix):
-        envs.setdefault(cell.platform, {})[cell.env] = cell.unavailable is None
+        if not faults.within(join("stack", cell.stack)):
+            envs.setdefault(cell.platform, {})[cell.env] = cell.unavailable is None
     for platform, default in matrix.defaults.items():
         path = join(join("platform", platform), "default")
+        stack, _, _ = default.rpartition("-py")
+        if not matrix.rows or faults.within(path) or faults.within(join("stack", stack)):
+            continue
         if default not in envs.get(platform, {}):
             guess = did_you_mean(default, envs.get(platform, {}))
             faults.add(path, f"expected an environment of this platform, found {describe(default)}{guess}")

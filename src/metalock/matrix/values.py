@@ -12,14 +12,14 @@ from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from metalock.matrix.fields import Faults, describe, join
-from metalock.matrix.model import Choice
+from metalock.matrix.model import COLUMNS, Choice
 from metalock.platforms import Platform, parse_release
 
 PYTHON = re.compile(r"3\.(?:[89]|[1-9][0-9])")
 CHANNEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:[./][A-Za-z0-9_-]+)*")
 CHANNEL_URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]+)?(?:/[A-Za-z0-9_-][A-Za-z0-9._~-]*)+/?")
 CONDA_NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,63}")
-_CONDA_CLAUSE = r"(?:[=!~<>]{0,2}[0-9][0-9A-Za-z._+!*]*)"
+_CONDA_CLAUSE = r"(?:(?:==?|!=|~=|[<>]=?)?[0-9][0-9A-Za-z._+!*]*)"
 CONDA_SPEC = re.compile(rf"\*|{_CONDA_CLAUSE}(?:[,|]{_CONDA_CLAUSE})*")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 VARIABLE_VALUE = re.compile(r"[A-Za-z0-9 _.,:;/=+@%-]*")
@@ -52,7 +52,7 @@ def read_specifier(faults: Faults, value: object, path: str) -> str | None:
         specifier = parse_specifier(text)
     except InvalidSpecifier:
         specifier = None
-    if specifier is None or not text.strip():
+    if specifier is None or not (specifier or text.strip() == "*") or "===" in text:
         faults.add(
             path, f'expected a version or PEP 440 specifier such as ">=1.26,<2", found {describe(value)}'
         )
@@ -87,7 +87,11 @@ def read_pip_packages(faults: Faults, value: object, path: str) -> dict[str, str
     for key, spec in (faults.of_kind(value, path, dict) or {}).items():
         name = read_pip_name(faults, key, join(path, key))
         specifier = read_specifier(faults, spec, join(path, key))
-        if name is not None and specifier is not None:
+        if name in COLUMNS:
+            faults.add(join(path, key), "a column, which stacks and their platforms set themselves")
+        elif name in packages:
+            faults.add(join(path, key), f"{name} stands here twice")
+        elif name is not None and specifier is not None:
             packages[name] = specifier
     return packages
 
@@ -116,18 +120,18 @@ def read_channel(faults: Faults, value: object, path: str) -> str | None:
     text = faults.of_kind(value, path, str)
     if text is None:
         return None
-    if "@" in text:
+    if "@" in text or "/t/" in text:
         faults.add(path, "a URL with credentials; keep those in your conda settings")
     elif not CHANNEL_NAME.fullmatch(text) and not CHANNEL_URL.fullmatch(text):
         faults.add(path, f"expected a channel's name or http(s) URL, found {describe(text)}")
     return text.rstrip("/")
 
 
-def read_pythons(faults: Faults, value: object, path: str) -> tuple[str, ...] | None:
+def read_pythons(faults: Faults, value: object, path: str) -> tuple[str, ...]:
     """Python minor versions, ascending."""
     items = faults.of_kind(value, path, list)
     if items is None:
-        return None
+        return ()
     found = []
     for index, item in enumerate(items):
         where = join(path, index)
@@ -175,6 +179,8 @@ def read_column(faults: Faults, value: object, path: str) -> tuple[Choice, ...]:
         specifier = read_specifier(faults, value, path)
         return () if specifier is None else (Choice(specifier=specifier),)
     if isinstance(value, list):
+        if not value:
+            faults.add(path, "expected at least one table in the array")
         choices = [_read_choice(faults, item, join(path, i), ("python",)) for i, item in enumerate(value)]
         return tuple(choice for choice in choices if choice)
     if isinstance(value, dict):
