@@ -154,6 +154,7 @@ class PipResolver:
             self._uv, "pip", "compile", "requirements.in",
             "--constraints", "constraints.txt",
             "--output-file", "pylock.toml",
+            "--python", sys.executable,
             "--python-version", request.python,
             "--python-platform", request.platform.uv_target(request.floor),
             "--only-binary", ":all:",
