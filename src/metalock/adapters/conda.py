@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
     from metalock.platforms import Platform
 
 RETRIES = 3
-TIMEOUT = 60
-"""Seconds for one request of the gateway."""
+TIMEOUT = 120
+"""Seconds for one request of the gateway with its whole answer: a mirror without shards sends tens of MB."""
+_SPOILT = re.compile(r"error decoding response body|failed to (?:decode|parse) (?:zstd )?shard")
+"""An answer that broke off or arrived garbled; rattler asks again for whole repodata, not for a shard."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +58,9 @@ class ChannelSolver:
                 return channel
         return None
 
-    def solve(self, request: CondaRequest, locked: Sequence[CondaPackage]) -> tuple[CondaPackage, ...]:
+    def solve(
+        self, request: CondaRequest, locked: Sequence[CondaPackage], *, tries: int = 2
+    ) -> tuple[CondaPackage, ...]:
         """Records of every package; those of `locked` are kept where they still fit.
 
         Raises `UnsolvableError` with the solver's reasons, `FetchError` for a channel that
@@ -80,6 +85,8 @@ class ChannelSolver:
         except SolverError as error:
             raise UnsolvableError(str(error).strip()) from None
         except Exception as error:  # noqa: BLE001 - what rattler's gateway raises has no common root
+            if tries > 1 and _SPOILT.match(str(error)):
+                return self.solve(request, locked, tries=tries - 1)
             raise FetchError(
                 f"conda channel {', '.join(request.channels)}: {str(error).strip()}",
                 hint="--offline solves from the records that the committed locks hold.",
