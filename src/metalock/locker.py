@@ -12,7 +12,7 @@ from platformdirs import user_cache_path
 from metalock.adapters.conda import ChannelSolver, CondaRequest, RecordSolver
 from metalock.adapters.settings import Settings, read_settings
 from metalock.adapters.uv import PipRequest, PipResolver, wheel_size
-from metalock.errors import MetalockError, UnsolvableError
+from metalock.errors import MetalockError, ToolError, UnsolvableError
 from metalock.lock.model import CondaPackage, Lock, PipPackage, Upgrade, cell_inputs
 from metalock.matrix.model import Cell
 from metalock.progress import Reporter
@@ -50,6 +50,7 @@ class Locker:
         self._parts: dict[tuple[CondaRequest, tuple[str, ...]], tuple[CondaPackage, ...] | MetalockError] = {}
         self._sizes: dict[str, int] = {}
         self._known: dict[CondaRequest, tuple[CondaPackage, ...]] = {}
+        self._broken: ToolError | None = None
 
     def learn(self, state: CellState) -> None:
         """Take what a lock knows: the sizes of its wheels and, where it is current, its conda part."""
@@ -105,16 +106,24 @@ class Locker:
         with self._mutex:
             part = self._known.get(request) or self._parts.get(key)
             if part is None:
-                try:
-                    if self._solver is None:
-                        self._solver = self._open_conda()
-                    part = self._solver.solve(request, held)
-                except MetalockError as error:
-                    part = error
-                self._parts[key] = part
+                part = self._parts[key] = self._broken or self._solve(request, held)
         if isinstance(part, MetalockError):
             raise part
         return part
+
+    def _solve(
+        self, request: CondaRequest, held: Sequence[CondaPackage]
+    ) -> tuple[CondaPackage, ...] | MetalockError:
+        """The part, or why there is none; once a server has failed, nobody waits for it again."""
+        try:
+            if self._solver is None:
+                self._solver = self._open_conda()
+            return self._solver.solve(request, held)
+        except ToolError as error:
+            self._broken = error
+            return error
+        except MetalockError as error:
+            return error
 
 
 def _both_install(name: str, pip_version: str, conda_version: str) -> UnsolvableError:
