@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock as Mutex
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from packaging.utils import canonicalize_name
 from platformdirs import user_cache_path
 
 from metalock.adapters.conda import ChannelSolver, CondaRequest, RecordSolver
 from metalock.adapters.settings import Settings, read_settings
-from metalock.adapters.uv import PipRequest, PipResolver, wheel_size
-from metalock.errors import MetalockError, ToolError, UnsolvableError
+from metalock.adapters.uv import PipRequest, PipResolver, ResolvedWheel, wheel_size
+from metalock.errors import FetchError, MetalockError, ToolError, UnsolvableError
 from metalock.lock.model import CondaPackage, Lock, PipPackage, Upgrade, cell_inputs
 from metalock.matrix.model import Cell
 from metalock.progress import Reporter
@@ -21,6 +21,8 @@ from metalock.workspace import CellState, Standing, Workspace
 
 class CondaSolver(Protocol):
     """Solves a conda part, from channels or from known records."""
+
+    is_offline: ClassVar[bool]
 
     def solve(self, request: CondaRequest, locked: Sequence[CondaPackage]) -> tuple[CondaPackage, ...]: ...
 
@@ -76,7 +78,7 @@ class Locker:
             requirements=cell.pip,
             constraints=kept,
         )
-        wheels = [wheel for wheel in self._pip.resolve(request, held) if wheel.name not in kept]
+        wheels = [wheel for wheel in self._wheels(request, held) if wheel.name not in kept]
         for wheel in wheels:
             if wheel.name in in_conda:
                 raise _both_install(wheel.name, wheel.version, in_conda[wheel.name])
@@ -116,14 +118,29 @@ class Locker:
     ) -> tuple[CondaPackage, ...] | MetalockError:
         """The part, or why there is none; once a server has failed, nobody waits for it again."""
         try:
-            if self._solver is None:
-                self._solver = self._open_conda()
-            return self._solver.solve(request, held)
+            return self._conda().solve(request, held)
         except ToolError as error:
             self._broken = error
             return error
         except MetalockError as error:
             return error
+
+    def _conda(self) -> CondaSolver:
+        """Under the mutex: opened when first needed, and then for good."""
+        if self._solver is None:
+            self._solver = self._open_conda()
+        return self._solver
+
+    def _wheels(self, request: PipRequest, held: Mapping[str, str]) -> tuple[ResolvedWheel, ...]:
+        """From the index; where that fails and the channel isn't asked or reached either, from uv's cache."""
+        try:
+            return self._pip.resolve(request, held)
+        except FetchError:
+            with self._mutex:
+                offline = self._conda().is_offline
+            if not offline:
+                raise
+            return self._pip.resolve(request, held, from_cache=True)
 
 
 def _both_install(name: str, pip_version: str, conda_version: str) -> UnsolvableError:
@@ -143,7 +160,8 @@ def open_conda_solver(
         if channel is None:
             return solver
         reporter.note(
-            f"conda channel {channel} can't be reached: solving from the records that the locks in envs/ hold"
+            f"conda channel {channel} can't be reached: solving as with --offline, "
+            "from the records that the locks in envs/ hold"
         )
     return RecordSolver(settings, (package for _, lock in workspace.locks() for package in lock.conda))
 
@@ -160,6 +178,6 @@ def make_locker(
     settings = settings or read_settings()
     return Locker(
         lambda: open_conda_solver(workspace, settings, offline=offline, reporter=reporter),
-        PipResolver(settings.index_url, offline_fallback=offline),
+        PipResolver(settings.index_url),
         upgrade,
     )

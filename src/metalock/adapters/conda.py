@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from metalock.adapters.http import reachable
 from metalock.errors import FetchError, UnsolvableError
@@ -44,6 +44,8 @@ class CondaRequest:
 
 class ChannelSolver:
     """Solves against the channels, each repodata fetched once and shared by all solves."""
+
+    is_offline: ClassVar[bool] = False
 
     def __init__(self, settings: Settings, cache: Path) -> None:
         self._settings = settings
@@ -117,6 +119,8 @@ class ChannelSolver:
 
 class RecordSolver:
     """Solves from conda packages that committed locks already hold, without any server."""
+
+    is_offline: ClassVar[bool] = True
 
     def __init__(self, settings: Settings, known: Iterable[CondaPackage]) -> None:
         self._settings = settings
