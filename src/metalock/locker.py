@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import Lock as Mutex
 from typing import ClassVar, Protocol
 
@@ -52,12 +52,16 @@ class Locker:
         self._parts: dict[tuple[CondaRequest, tuple[str, ...]], tuple[CondaPackage, ...] | MetalockError] = {}
         self._sizes: dict[str, int] = {}
         self._known: dict[CondaRequest, tuple[CondaPackage, ...]] = {}
+        self._published: dict[str, str] = {}
         self._broken: ToolError | None = None
 
     def learn(self, state: CellState) -> None:
-        """Take what a lock knows: the sizes of its wheels and, where it is current, its conda part."""
+        """Take what a lock knows: its files and, where it is current, its conda part."""
         if state.lock is None:
             return
+        self._published |= {
+            file: sha256 for name, file, sha256 in _files(state.lock) if not self._upgrade.frees(name)
+        }
         self._sizes |= {package.sha256: package.size for package in state.lock.pip}
         if state.standing in (Standing.CURRENT, Standing.EDITED) and not self._upgrade:
             self._known.setdefault(conda_request(state.cell), state.lock.conda)
@@ -82,23 +86,25 @@ class Locker:
         for wheel in wheels:
             if wheel.name in in_conda:
                 raise _both_install(wheel.name, wheel.version, in_conda[wheel.name])
-        pip = []
-        for wheel in wheels:
-            size = self._sizes.get(wheel.sha256)
-            if size is None:
-                size = self._sizes[wheel.sha256] = wheel_size(wheel)
-            pip.append(
-                PipPackage(
-                    name=wheel.name, version=wheel.version, file=wheel.file, sha256=wheel.sha256, size=size
-                )
-            )
-        return Lock(
+        lock = Lock(
             platform=cell.platform,
             python=python,
             floor=cell.floor,
             inputs=cell_inputs(cell),
             conda=conda,
-            pip=tuple(pip),
+            pip=tuple(self._with_size(wheel) for wheel in wheels),
+        )
+        for name, file, sha256 in _files(lock):
+            if self._published.get(file, sha256) != sha256:
+                raise _replaced(name, file, self._published[file], sha256)
+        return lock
+
+    def _with_size(self, wheel: ResolvedWheel) -> PipPackage:
+        size = self._sizes.get(wheel.sha256)
+        if size is None:
+            size = self._sizes[wheel.sha256] = wheel_size(wheel)
+        return PipPackage(
+            name=wheel.name, version=wheel.version, file=wheel.file, sha256=wheel.sha256, size=size
         )
 
     def _conda_part(self, cell: Cell, old: Lock | None) -> tuple[CondaPackage, ...]:
@@ -141,6 +147,20 @@ class Locker:
             if not offline:
                 raise
             return self._pip.resolve(request, held, from_cache=True)
+
+
+def _files(lock: Lock) -> Iterator[tuple[str, str, str]]:
+    """Name, file and sha256 of each package."""
+    yield from ((p.name, p.url, p.sha256) for p in lock.conda)
+    yield from ((p.name, p.file, p.sha256) for p in lock.pip)
+
+
+def _replaced(name: str, file: str, locked: str, offered: str) -> FetchError:
+    """A published file never changes, so one that did is a fault of the server, or worse."""
+    return FetchError(
+        f"{file} is locked with sha256 {locked}, and the server now says {offered}",
+        hint=f"If that is right, `metalock env --upgrade {name}` takes it.",
+    )
 
 
 def _both_install(name: str, pip_version: str, conda_version: str) -> UnsolvableError:
