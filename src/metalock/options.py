@@ -28,7 +28,7 @@ class PlatformType(click.ParamType[Platform]):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Platform:
         if value in tuple(Platform):
-            return Platform(value)
+            return Platform(str(value))
         guess = did_you_mean(str(value), Platform) or f"; expected one of {', '.join(Platform)}"
         return self.fail(f"unknown platform {value!r}{guess}", param, ctx)
 
