@@ -31,7 +31,7 @@ def diff_lines(old: Mapping[str, Lock], new: Mapping[str, Lock]) -> Iterator[str
         yield f"- new: {name}"
     for name in sorted(old.keys() - new.keys()):
         yield f"- gone: {name}"
-    common = sorted(name for name in old.keys() & new.keys() if old[name].digest != new[name].digest)
+    common = sorted(name for name in old.keys() & new.keys() if old[name] != new[name])
     changes: dict[str, list[str]] = {}
     for name in common:
         for change in _changes(_versions(old[name]), _versions(new[name])):

@@ -7,7 +7,13 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from metalock.adapters.files import only_one_run, recover_folders, remove_folder, replace_folder
+from metalock.adapters.files import (
+    has_leftovers,
+    only_one_run,
+    recover_folders,
+    remove_folder,
+    replace_folder,
+)
 from metalock.errors import MetalockError, ToolError
 from metalock.lock.model import Lock, Upgrade
 from metalock.lock.text import lock_text
@@ -54,6 +60,9 @@ def lock_matrix(
     A cell that fails keeps its old files and the other cells go on, except after a `ToolError`:
     a server in trouble would fail them all. Two runs take turns.
     """
+    states = [workspace.state(cell) for cell in cells]
+    if not upgrade and _all_current(workspace, states, prune):
+        return Outcome(current=[state.cell.name for state in states])
     with only_one_run(workspace.envs / RUN_LOCK, reporter.note):
         outcome = Outcome()
         for platform in Platform:
@@ -76,6 +85,15 @@ def lock_matrix(
             remove_folder(folder)
             outcome.removed.append(f"{folder.parent.name}/{folder.name}")
         return outcome
+
+
+def _all_current(workspace: Workspace, states: Sequence[CellState], prune: Sequence[Platform]) -> bool:
+    """Whether there is nothing to write; asked without the run lock, as nothing will be written then."""
+    return (
+        all(state.standing is Standing.CURRENT for state in states)
+        and not workspace.orphans(prune)
+        and not any(has_leftovers(workspace.envs / platform) for platform in Platform)
+    )
 
 
 def _needs_solving(state: CellState) -> bool:

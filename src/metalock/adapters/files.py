@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from metalock.errors import UsageError
 
 OLD = ".old"
@@ -73,6 +71,11 @@ def remove_folder(folder: Path) -> None:
     shutil.rmtree(rubbish, ignore_errors=True)
 
 
+def has_leftovers(parent: Path) -> bool:
+    """Whether a killed run left something below `parent` for `recover_folders`."""
+    return any(path.name.endswith((OLD, NEW)) for path in parent.glob(".*"))
+
+
 def recover_folders(parent: Path) -> list[str]:
     """Finish what a killed run began below `parent`; the names brought back. Call it under the lock."""
     recovered = []
@@ -91,6 +94,8 @@ def recover_folders(parent: Path) -> list[str]:
 @contextmanager
 def only_one_run(path: Path, waiting: Callable[[str], None]) -> Iterator[None]:
     """Hold the lock file; where another run holds it, say so once through `waiting`, and wait."""
+    from filelock import FileLock, Timeout
+
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     try:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
@@ -83,7 +82,7 @@ class PipPackage:
     """Bytes."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lock:
     """Every package of one cell."""
 
@@ -95,26 +94,6 @@ class Lock:
     """`cell_inputs` of the cell that this was solved for."""
     conda: tuple[CondaPackage, ...]
     pip: tuple[PipPackage, ...]
-
-    @cached_property
-    def digest(self) -> str:
-        """Sha256, hexadecimal, over all that the lock says: results about it are bound to this."""
-        return digest_of(self.body())
-
-    def body(self) -> dict[str, object]:
-        """The lock as JSON values, without its digest."""
-        return {
-            "schema": 1,
-            "inputs": self.inputs,
-            "platform": str(self.platform),
-            "python": self.python,
-            self.platform.floor_key: self.floor,
-            "conda": [{"channel": p.channel, **dict(sorted(p.record.items()))} for p in self.conda],
-            "pip": [
-                {"name": p.name, "version": p.version, "file": p.file, "sha256": p.sha256, "size": p.size}
-                for p in self.pip
-            ],
-        }
 
     def pip_version(self, name: str) -> str | None:
         """The locked version of a distribution, if it is there."""

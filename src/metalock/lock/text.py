@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -10,12 +11,17 @@ from metalock.errors import MetalockError
 from metalock.lock.model import CondaPackage, Lock, PipPackage
 from metalock.platforms import Platform
 
-_HEX = re.compile(r"[0-9a-f]{64}")
-_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?")
-_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+!-]*")
-_BUILD = re.compile(r"[0-9A-Za-z_.+]+")
-_CHANNEL = re.compile(r"https?://[A-Za-z0-9.:/_~-]+")
-_FILE = re.compile(r"[0-9A-Za-z_][0-9A-Za-z._+!-]*")
+SCHEMA = 1
+_DIGEST = re.compile(r'\{\n "digest": "([0-9a-f]{64})",\n')
+_HEX = r"[0-9a-f]{64}"
+_NAME = r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?"
+_VERSION = r"[0-9A-Za-z][0-9A-Za-z._+!-]*"
+_FILE = r"[0-9A-Za-z_][0-9A-Za-z._+!-]*"
+_LOCK = re.compile(rf"{_HEX}\n{_VERSION}\n{_VERSION}")
+_CONDA = re.compile(
+    rf"https?://[A-Za-z0-9.:/_~-]+\n(?:{'|'.join(Platform)}|noarch)\n{_NAME}\n{_VERSION}\n[0-9A-Za-z_.+]+\n{_FILE}\n{_HEX}"
+)
+_PIP = re.compile(rf"{_NAME}\n{_VERSION}\n{_FILE}\n{_HEX}")
 
 
 class LockTextError(MetalockError):
@@ -24,79 +30,77 @@ class LockTextError(MetalockError):
 
 def lock_text(lock: Lock) -> str:
     """JSON with a package on each line, so that a diff shows one line for one package."""
-    body = lock.body()
-    lines = [f' "digest": {json.dumps(lock.digest)}']
-    for key, value in body.items():
-        if isinstance(value, list):
-            rows = ",\n".join(f"  {_compact(item)}" for item in value)
-            lines.append(f' "{key}": [\n{rows}\n ]' if rows else f' "{key}": []')
-        else:
-            lines.append(f' "{key}": {json.dumps(value)}')
-    return "{\n" + ",\n".join(lines) + "\n}\n"
+    rest = _text_after_digest(lock)
+    return f'{{\n "digest": "{_sha256(rest)}",\n{rest}'
 
 
-def _compact(value: object) -> str:
-    return json.dumps(value, ensure_ascii=True)
+def lock_digest(lock: Lock) -> str:
+    """Sha256, hexadecimal, over all that the lock says: results about it are bound to this."""
+    return _sha256(_text_after_digest(lock))
+
+
+def _text_after_digest(lock: Lock) -> str:
+    head = {
+        "schema": SCHEMA,
+        "inputs": lock.inputs,
+        "platform": lock.platform,
+        "python": lock.python,
+        lock.platform.floor_key: lock.floor,
+    }
+    conda = [{"channel": package.channel, **dict(sorted(package.record.items()))} for package in lock.conda]
+    pip = [
+        {"name": p.name, "version": p.version, "file": p.file, "sha256": p.sha256, "size": p.size}
+        for p in lock.pip
+    ]
+    lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
+    for key, items in (("conda", conda), ("pip", pip)):
+        rows = ",\n".join(f"  {json.dumps(item)}" for item in items)
+        lines.append(f' "{key}": [\n{rows}\n ]' if rows else f' "{key}": []')
+    return ",\n".join(lines) + "\n}\n"
 
 
 def parse_lock(text: str) -> Lock:
-    """Raise `LockTextError` unless the text is byte for byte what `lock_text` gives for a sound lock."""
+    """Raise `LockTextError` unless the text is, byte for byte, a lock that `lock_text` gave."""
+    found = _DIGEST.match(text)
+    if found is None:
+        raise LockTextError("not a lock: it doesn't begin with its digest")
+    if found[1] != _sha256(text[found.end() :]):
+        raise LockTextError("changed since it was written")
     try:
-        table = json.loads(text)
-        lock = _read_lock(table)
+        return _read_lock(json.loads(text))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise LockTextError(f"not a lock: {type(error).__name__}: {error}") from None
-    if table.get("digest") != lock.digest or lock_text(lock) != text:
-        raise LockTextError("changed since it was written")
-    return lock
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _read_lock(table: Mapping[str, object]) -> Lock:
-    if table["schema"] != 1:
-        raise ValueError(f"schema {table['schema']!r}, expected 1")
-    platform = Platform(_matching(_VERSION, table["platform"]))
+    if table["schema"] != SCHEMA:
+        raise ValueError(f"schema {table['schema']!r}, expected {SCHEMA}")
+    platform = Platform(str(table["platform"]))
+    inputs, python, floor = _matching(_LOCK, table, ("inputs", "python", platform.floor_key))
     conda = tuple(_read_conda(item) for item in _items(table["conda"]))
     pip = tuple(_read_pip(item) for item in _items(table["pip"]))
     for names in ([package.name for package in conda], [package.name for package in pip]):
         if names != sorted(set(names)):
             raise ValueError("packages out of order")
-    return Lock(
-        platform=platform,
-        python=_matching(_VERSION, table["python"]),
-        floor=_matching(_VERSION, table[platform.floor_key]),
-        inputs=_matching(_HEX, table["inputs"]),
-        conda=conda,
-        pip=pip,
-    )
+    return Lock(platform=platform, python=python, floor=floor, inputs=inputs, conda=conda, pip=pip)
 
 
 def _read_conda(item: Mapping[str, object]) -> CondaPackage:
+    _matching(_CONDA, item, ("channel", "subdir", "name", "version", "build", "fn", "sha256"))
     record = dict(item)
-    channel = _matching(_CHANNEL, record.pop("channel"))
-    for key, pattern in (
-        ("name", _NAME),
-        ("version", _VERSION),
-        ("build", _BUILD),
-        ("fn", _FILE),
-        ("sha256", _HEX),
-    ):
-        _matching(pattern, record[key])
-    if record["subdir"] not in (*Platform, "noarch"):
-        raise ValueError(f"subdir {record['subdir']!r}")
-    return CondaPackage(channel=channel, record=record)
+    return CondaPackage(channel=str(record.pop("channel")), record=record)
 
 
 def _read_pip(item: Mapping[str, object]) -> PipPackage:
+    name, version, file, sha256 = _matching(_PIP, item, ("name", "version", "file", "sha256"))
     size = item["size"]
-    if type(size) is not int or size < 0 or len(item) != len(PipPackage.__dataclass_fields__):
-        raise ValueError(f"pip entry {item.get('name')!r}")
-    return PipPackage(
-        name=_matching(_NAME, item["name"]),
-        version=_matching(_VERSION, item["version"]),
-        file=_matching(_FILE, item["file"]),
-        sha256=_matching(_HEX, item["sha256"]),
-        size=size,
-    )
+    if type(size) is not int or size < 0:
+        raise ValueError(f"size of {name}: {size!r}")
+    return PipPackage(name=name, version=version, file=file, sha256=sha256, size=size)
 
 
 def _items(value: object) -> Sequence[Mapping[str, object]]:
@@ -105,7 +109,9 @@ def _items(value: object) -> Sequence[Mapping[str, object]]:
     return value
 
 
-def _matching(pattern: re.Pattern[str], value: object) -> str:
-    if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise ValueError(f"unexpected {value!r}")
-    return value
+def _matching(pattern: re.Pattern[str], item: Mapping[str, object], keys: Sequence[str]) -> list[str]:
+    """The values, if each is what a client may be shown: these reach paths, URLs and YAML."""
+    values = [str(item[key]) for key in keys]
+    if not pattern.fullmatch("\n".join(values)):
+        raise ValueError(f"unexpected among {', '.join(keys)}: {values}")
+    return values

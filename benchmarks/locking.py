@@ -1,0 +1,175 @@
+"""Locking the real matrix: with nothing to do, and from nothing against the raw engines."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+
+from rattler import Channel, Gateway, GenericVirtualPackage, PackageName, Subdir, Version, solve
+from rattler.networking import Client, MirrorMiddleware
+from rattler.package import BuildString
+
+from metalock.adapters.conda import ChannelSolver, CondaRequest
+from metalock.adapters.settings import Settings, read_settings
+from metalock.adapters.uv import uv_environment, uv_path
+from metalock.locker import conda_request
+from metalock.matrix.model import Cell
+from metalock.workspace import open_workspace
+
+Rows = list[dict[str, object]]
+RUNS = 9
+
+
+def nothing_to_do(root: Path, _folder: Path) -> Rows:
+    """Wall time of the command in a new process, imports included: the median."""
+    seconds = []
+    for _ in range(RUNS):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "metalock", "env"], cwd=root, check=True, capture_output=True)
+        seconds.append(time.perf_counter() - start)
+    count = len(_available(root))
+    return [
+        {
+            "what": f"metalock env, {count} environments, all up to date",
+            "measured": f"{statistics.median(seconds):.2f} s",
+            "target": "< 0.5 s",
+            "seconds": seconds,
+        }
+    ]
+
+
+def from_nothing(root: Path, folder: Path) -> Rows:
+    """The raw engines before and after metalock, so that warm caches and a busy machine favour neither."""
+    settings = read_settings()
+    cells = _available(root)
+    channels = cells[0].channels
+    if ChannelSolver(settings, folder / "repodata").unreachable(channels):
+        return [_skipped("from nothing", f"channel {', '.join(channels)} can't be reached")]
+    shutil.copy(root / "matrix.toml", folder)
+    jobs = os.cpu_count() or 1
+    _raw_engines(cells, settings, folder, jobs)
+    before = _timed(lambda: _raw_engines(cells, settings, folder, jobs))
+    ours = _timed(
+        lambda: subprocess.run(
+            [sys.executable, "-m", "metalock", "env", "--jobs", str(jobs)],
+            cwd=folder,
+            check=True,
+            capture_output=True,
+        )
+    )
+    after = _timed(lambda: _raw_engines(cells, settings, folder, jobs))
+    return [
+        {
+            "what": f"{len(cells)} environments from nothing, metalock to raw engines",
+            "measured": f"{ours / ((before + after) / 2):.2f} x",
+            "target": "<= 1.2 x",
+            "seconds": ours,
+            "raw_seconds": [before, after],
+        }
+    ]
+
+
+def against_conda_lock(root: Path, folder: Path) -> Rows:
+    """The conda part of one environment on its platforms, against conda-lock with the same channel."""
+    conda = next((path for name in ("micromamba", "mamba", "conda") if (path := shutil.which(name))), None)
+    if conda is None:
+        return [_skipped("the conda part against conda-lock", "no conda executable here")]
+    settings = read_settings()
+    env = next(cell.env for cell in _available(root) if cell.is_default)
+    requests = [conda_request(cell) for cell in _available(root) if cell.env == env]
+    first = requests[0]
+    source = folder / "environment.yml"
+    channels = [settings.channel_sources(channel)[0] for channel in first.channels]
+    lines = [
+        "channels:",
+        *(f"  - {url}" for url in channels),
+        "dependencies:",
+        *(f"  - {s}" for s in first.specs),
+    ]
+    source.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    platforms = [part for request in requests for part in ("-p", str(request.platform))]
+    theirs_command = ["conda-lock", "lock", "--conda", conda, "-f", str(source), *platforms]
+    theirs = _timed(lambda: subprocess.run(theirs_command, cwd=folder, check=True, capture_output=True))
+    solver = ChannelSolver(settings, folder / "repodata")
+    ours = _timed(lambda: [solver.solve(request, []) for request in requests])
+    return [
+        {
+            "what": f"conda part of {env}, {len(requests)} platforms, conda-lock to metalock",
+            "measured": f"{theirs / ours:.0f} x",
+            "seconds": ours,
+            "conda_lock_seconds": theirs,
+        }
+    ]
+
+
+def _raw_engines(cells: list[Cell], settings: Settings, folder: Path, jobs: int) -> None:
+    """The same py-rattler solves and uv calls, and nothing else: no lock, no file of ours."""
+    requests = {conda_request(cell) for cell in cells}
+    pythons = dict(asyncio.run(_solve_all(sorted(requests, key=str), settings, folder / "raw-repodata")))
+    uv = uv_path()
+
+    def compile_one(cell: Cell) -> None:
+        work = folder / "raw" / cell.platform / cell.env
+        work.mkdir(parents=True, exist_ok=True)
+        (work / "pylock.toml").unlink(missing_ok=True)
+        lines = [f"{name}{specifier}" for name, specifier in cell.pip.items()]
+        (work / "requirements.in").write_text("\n".join(lines), encoding="utf-8")
+        versions = pythons[conda_request(cell)]
+        pins = [f"{name}=={versions[name]}" for name in cell.from_conda if name in versions]
+        (work / "constraints.txt").write_text("\n".join(pins), encoding="utf-8")
+        command: list[str | Path] = [
+            uv, "pip", "compile", "requirements.in", "--constraints", "constraints.txt", "-o", "pylock.toml",
+            "--python-version", versions["python"], "--python-platform", cell.platform.uv_target(cell.floor),
+            "--only-binary", ":all:", "--exclude-newer", cell.exclude_newer, "--no-config", "--quiet",
+        ]  # fmt: skip
+        environment = uv_environment(settings.index_url, floor=cell.floor if cell.platform.is_macos else None)
+        subprocess.run(command, cwd=work, env=environment, check=True, capture_output=True)
+
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        list(pool.map(compile_one, cells))
+
+
+async def _solve_all(
+    requests: list[CondaRequest], settings: Settings, cache: Path
+) -> list[tuple[CondaRequest, dict[str, str]]]:
+    channels = requests[0].channels
+    mirrors = {settings.channel_url(name): list(settings.channel_sources(name)) for name in channels}
+    gateway = Gateway(cache_dir=cache, client=Client([MirrorMiddleware(mirrors)]))
+    solved = []
+    for request in requests:
+        records = await solve(
+            [Channel(settings.channel_url(name)) for name in request.channels],
+            list(request.specs),
+            gateway=gateway,
+            platforms=[Subdir(request.platform), Subdir("noarch")],
+            virtual_packages=[
+                GenericVirtualPackage(PackageName(name), Version(version), BuildString(build))
+                for name, version, build in request.platform.virtual_packages(request.floor)
+            ],
+            exclude_newer=datetime.fromisoformat(request.exclude_newer),
+        )
+        solved.append((request, {record.name.normalized: str(record.version) for record in records}))
+    return solved
+
+
+def _available(root: Path) -> list[Cell]:
+    return [cell for cell in open_workspace(root / "matrix.toml").cells() if cell.unavailable is None]
+
+
+def _timed(function: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def _skipped(what: str, why: str) -> dict[str, object]:
+    return {"what": what, "measured": "skipped", "target": why}
