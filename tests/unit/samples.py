@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
+from metalock.adapters.files import replace_folder
 from metalock.errors import MatrixError
 from metalock.lock.model import CondaPackage, Lock, PipPackage, cell_inputs
+from metalock.lock.text import lock_text
 from metalock.matrix.expand import expand
 from metalock.matrix.model import Cell
 from metalock.matrix.parse import parse_matrix
+from metalock.workspace import LOCK_FILE, Workspace, open_workspace
 
 CHANNEL = "https://conda.anaconda.org/conda-forge"
 HEAD = """\
@@ -95,3 +99,18 @@ def lock_of(
         conda=tuple(sorted(conda_packages, key=lambda package: package.name)),
         pip=tuple(wheel(name, version) for name, version in sorted(versions.items())),
     )
+
+
+def lock_cell(workspace: Workspace, of: Cell, lock: Lock) -> None:
+    files = {LOCK_FILE: lock_text(lock), **workspace.render(of, lock)}
+    replace_folder(workspace.folder(of), files)
+
+
+def locked_workspace(folder: Path, text: str = MATRIX) -> Workspace:
+    """A folder with that matrix, and a small lock for each of its cells."""
+    (folder / "matrix.toml").write_text(text, encoding="utf-8")
+    workspace = open_workspace(folder / "matrix.toml")
+    for one in workspace.cells():
+        if one.unavailable is None:
+            lock_cell(workspace, one, lock_of(one))
+    return workspace
