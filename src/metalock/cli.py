@@ -274,7 +274,8 @@ def export_group() -> None:
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to.  [default: exports/ENV.conda-lock.yml beside the matrix]",
+    help="Where to; micromamba wants a name that ends in -lock.yml.  "
+    "[default: exports/ENV.conda-lock.yml beside the matrix]",
 )
 @exits_with_its_code
 def export_conda_lock(matrix_file: Path, env: str, output: Path | None) -> int:
@@ -286,10 +287,14 @@ def export_conda_lock(matrix_file: Path, env: str, output: Path | None) -> int:
     from metalock.export.conda_lock import write_conda_lock
 
     workspace = open_workspace(matrix_file)
-    cells = require_available(select(workspace.cells(), envs=(env,)))
+    chosen = select(workspace.cells(), envs=(env,))
+    cells = require_available(chosen)
     path = output or workspace.root / "exports" / f"{env}.conda-lock.yml"
-    write_conda_lock(workspace, cells, path)
-    say(f"wrote {path}")
+    changed = write_conda_lock(workspace, cells, path, reporter=make_reporter())
+    for cell in chosen:
+        if cell.unavailable is not None:
+            say(f"left out: {cell.name}: {cell.unavailable}")
+    say(f"{path}: {'written' if changed else 'up to date'}: {', '.join(cell.platform for cell in cells)}")
     return 0
 
 

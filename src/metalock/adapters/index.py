@@ -36,6 +36,7 @@ class PackageIndex:
     def __init__(self, index_url: str | None) -> None:
         self._url = index_url
         self._pages: dict[str, dict[str, IndexWheel]] = {}
+        self._turns: dict[str, threading.Lock] = {}
         self._mutex = threading.Lock()
 
     def wheels(self, distribution: str) -> dict[str, IndexWheel]:
@@ -45,6 +46,8 @@ class PackageIndex:
         """
         name = canonicalize_name(distribution)
         with self._mutex:
+            turn = self._turns.setdefault(name, threading.Lock())
+        with turn:
             if name not in self._pages:
                 self._pages[name] = {wheel.file: wheel for wheel in self._read(name)}
             return self._pages[name]
