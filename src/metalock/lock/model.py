@@ -58,10 +58,15 @@ class CondaPackage:
         return f"{self.channel}/{self.subdir}/{self.file_name}"
 
     @property
-    def depends(self) -> frozenset[str]:
-        """The names of what this needs, from its match specs (CEP 29)."""
+    def specs(self) -> tuple[str, ...]:
+        """What this needs, as match specs (CEP 29)."""
         specs = self.record.get("depends")
-        names = (_SPEC_NAME.match(str(spec)) for spec in (specs if isinstance(specs, list) else ()))
+        return tuple(str(spec) for spec in specs) if isinstance(specs, list) else ()
+
+    @property
+    def depends(self) -> frozenset[str]:
+        """The names of what this needs."""
+        names = (_SPEC_NAME.match(spec) for spec in self.specs)
         return frozenset(name[0] for name in names if name)
 
     @property
