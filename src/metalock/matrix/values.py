@@ -161,10 +161,7 @@ def read_variables(faults: Faults, value: object, path: str) -> dict[str, str]:
         if VARIABLE_VALUE.fullmatch(text):
             variables[name] = text
         else:
-            faults.add(
-                where,
-                "expected letters, digits, spaces and _.,:;/=+@%- only, which no shell and no YAML reads",
-            )
+            faults.add(where, "expected letters, digits, spaces and _.,:;/=+@%- only")
     return dict(sorted(variables.items()))
 
 
