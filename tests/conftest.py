@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-settings.register_profile("anywhere", deadline=None)
+settings.register_profile("anywhere", deadline=None, max_examples=60)
 settings.register_profile("ci", parent=settings.get_profile("anywhere"), derandomize=True)
 settings.load_profile("ci" if "CI" in os.environ else "anywhere")
 

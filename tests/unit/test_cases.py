@@ -41,7 +41,11 @@ def lock_from(table: dict[str, Any], cell: Cell) -> Lock:
     subdir = str(cell.platform)
     python = conda("python", f"{cell.python}.9", depends=["openssl"], subdir=subdir)
     packages = [conda(name, **({"subdir": subdir} | entry)) for name, entry in table["conda"].items()]
-    return lock_of(cell, [python, *packages], {cell.tensorflow.name: "2.18.1", **table["pip"]})
+    return lock_of(
+        cell,
+        [python, *packages],
+        {cell.tensorflow.name: cell.tensorflow.specifier[2:] or "2.18.1", **table["pip"]},
+    )
 
 
 @pytest.mark.parametrize("case", GOOD, ids=lambda case: case.name)

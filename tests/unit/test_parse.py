@@ -137,9 +137,8 @@ def test_a_default_is_not_judged_by_a_faulty_stack() -> None:
 
 @pytest.mark.parametrize("default", ["", "tf2.18", "-py3.11", "../x"])
 def test_a_default_is_an_environment(default: str) -> None:
-    faults = faults_of(
-        MATRIX.replace('glibc = "2.28"\ndefault = "tf2.18-py3.11"', f'glibc = "2.28"\ndefault = "{default}"')
-    )
+    old, new = (f'glibc = "2.28"\ndefault = "{env}"' for env in ("tf2.18-py3.11", default))
+    faults = faults_of(MATRIX.replace(old, new))
     assert len(faults) == 1
     assert faults[0].startswith("platform.linux-64.default: expected an environment of this platform, ")
 
