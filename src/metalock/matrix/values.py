@@ -26,38 +26,39 @@ VARIABLE_VALUE = re.compile(r"[A-Za-z0-9 _.,:;/=+@%-]*")
 
 
 @lru_cache(maxsize=4096)
-def parse_specifier(text: str) -> SpecifierSet:
-    """A PEP 440 specifier; a bare version or `2.18.*` means `==`, and `*` any version.
+def normal_specifier(text: str) -> str:
+    """A PEP 440 specifier, its clauses sorted; a bare version or `2.18.*` means `==`, and `*` any version.
 
     Raises `InvalidSpecifier`.
 
-    >>> str(parse_specifier("2.18.*")), str(parse_specifier("*"))
-    ('==2.18.*', '')
+    >>> normal_specifier("2.18.*"), normal_specifier(">=1.26, <2"), normal_specifier("*")
+    ('==2.18.*', '<2,>=1.26', '')
     """
-    if text.strip() == "*":
-        return SpecifierSet("")
+    text = text.strip()
+    if text == "*":
+        return ""
     try:
         Version(text.removesuffix(".*"))
     except InvalidVersion:
-        return SpecifierSet(text)
-    return SpecifierSet(f"=={text.strip()}")
+        clauses = sorted(str(clause) for clause in SpecifierSet(text))
+        if not clauses or any(clause.startswith("===") for clause in clauses):
+            raise InvalidSpecifier(text) from None
+        return ",".join(clauses)
+    return f"=={text}"
 
 
 def read_specifier(faults: Faults, value: object, path: str) -> str | None:
-    """A version specifier, normalised and sorted; empty for any version."""
+    """A version specifier, normalised; empty for any version."""
     text = faults.of_kind(value, path, str)
     if text is None:
         return None
     try:
-        specifier = parse_specifier(text)
+        return normal_specifier(text)
     except InvalidSpecifier:
-        specifier = None
-    if specifier is None or not (specifier or text.strip() == "*") or "===" in text:
         faults.add(
             path, f'expected a version or PEP 440 specifier such as ">=1.26,<2", found {describe(value)}'
         )
         return None
-    return ",".join(sorted(str(clause) for clause in specifier))
 
 
 def read_reason(faults: Faults, value: object, path: str) -> str | None:
