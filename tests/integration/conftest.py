@@ -6,8 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,6 +69,8 @@ class World:
 
     url: str
     site: Site
+    stop: Callable[[], None]
+    """End the server: from then on, nothing listens there."""
     channel: Channel = field(default_factory=make_channel)
     wheels: list[Wheel] = field(default_factory=make_wheels)
 
@@ -148,6 +150,9 @@ class Project:
     def read(self, cell: str, name: str = "lock.json") -> str:
         return self.path(cell, name).read_text(encoding="utf-8")
 
+    def locks(self) -> Iterator[Path]:
+        return (self.root / "envs").glob("*/*/lock.json")
+
     def files(self, part: str = "") -> dict[str, bytes]:
         """Everything below envs/ but the run lock: path to bytes."""
         return {
@@ -184,8 +189,9 @@ def isolate(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @contextmanager
 def a_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     site = Site()
-    with serving(site) as url:
-        world = World(url, site)
+    with ExitStack() as stack:
+        url = stack.enter_context(serving(site))
+        world = World(url, site, stack.close)
         world.publish()
         monkeypatch.setenv("CONDA_CHANNEL_ALIAS", url)
         monkeypatch.setenv("UV_DEFAULT_INDEX", f"{url}/simple")

@@ -58,12 +58,12 @@ def test_killed_at_any_moment(world: World, locked: Project) -> None:
     for round_ in range(10 * KILLS):
         if killed == KILLS:
             break
-        solving = round_ % 4 == 0
+        solving = round_ % 5 == 0
         if solving:
             locked.write(matrices[chance.randrange(3)])
         write_templates(locked, ("first", "second")[round_ % 2])
         process = locked.spawn("env")
-        time.sleep(chance.uniform(0.15, 1.0 if solving else 0.45))
+        time.sleep(chance.uniform(0.18, 0.9 if solving else 0.36))
         process.send_signal(signal.SIGKILL)
         killed += end(process).code == -signal.SIGKILL
         for cell in CELLS:
