@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from packaging.tags import Tag
 from packaging.utils import BuildTag, parse_wheel_filename
 
-from metalock.adapters.http import content_length
+from metalock.adapters.http import INDEX_HINT, content_length
 from metalock.adapters.proc import Completed, run
 from metalock.errors import FetchError, ToolError, UnsolvableError
 from metalock.platforms import Platform
@@ -181,9 +181,7 @@ def _preferences(versions: Mapping[str, str]) -> str:
 def _failure(result: Completed) -> UnsolvableError | FetchError | ToolError:
     text = result.stderr.strip().removeprefix("error: ")
     if _INDEX_FAILED.search(text):
-        return FetchError(
-            f"package index: {text}", hint="The index is set by UV_DEFAULT_INDEX or PIP_INDEX_URL."
-        )
+        return FetchError(f"package index: {text}", hint=INDEX_HINT)
     if "No solution found" in text or "unsatisfiable" in text:
         return UnsolvableError(text)
     return ToolError(f"uv pip compile ended with {result.code}: {text}")
