@@ -49,7 +49,7 @@ INHERITED = (
 """What uv may know of this machine: how to reach servers, and nothing that changes a resolution."""
 _INDEX_FAILED = re.compile(
     r"error sending request|Failed to (?:fetch|download)|HTTP status|error decoding response body"
-    r"|unexpected (?:JSON|HTML)|Hash mismatch|returned an? 40[13] "
+    r"|unexpected (?:JSON|HTML)|Hash mismatch|returned an? 403 |credentials \(401"
     r"|[Nn]etwork (?:connectivity is|was) disabled"
 )
 """Uv's words for an index that can't be reached, refuses, or sends what can't be used."""
