@@ -20,7 +20,8 @@ LINUX, MAC = "linux-64/tf2.18-py3.11", "osx-arm64/tf2.18-py3.11"
 
 def versions(project: Project, cell: str) -> dict[str, str]:
     lock = parse_lock(project.read(cell))
-    return {package.name: package.version for package in (*lock.conda, *lock.pip)}
+    conda = {package.name: package.version for package in lock.conda}
+    return conda | {package.name: package.version for package in lock.pip}
 
 
 def test_a_first_run(world: World, project: Project) -> None:
