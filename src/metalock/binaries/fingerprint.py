@@ -1,8 +1,8 @@
 """A wheel's binaries in one cacheable file: facts as JSON, export tables as they were.
 
 Layout: magic, format number, size and SHA-256 of the index; the index; the tables, end to end.
-The index holds a CRC-32 of each table. A member's tables are checked when it is first asked for,
-so that a question about one small plugin does not read the tables of TensorFlow.
+The index holds a CRC-32 of each table. A member's tables, its imports among them, are checked when
+it is first asked for, so that a question about one small plugin does not read those of TensorFlow.
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ from metalock.binaries.view import View
 if TYPE_CHECKING:
     from metalock.binaries.view import Buffer
 
-FORMAT = 1
+FORMAT = 2
 _MAGIC = b"metalock"
 _HEADER = Struct("<8s2I32s")
+_IMPORTS = "imports"
 _KINDS: dict[type[Exports], str] = {
     TrieExports: "trie",
     ListedExports: "list",
@@ -49,7 +50,7 @@ def dump(members: Mapping[str, Binary], stream: IO[bytes]) -> None:
     rows = []
     tables: list[View] = []
     for path in sorted(members):
-        pieces = members[path].exports.pieces()
+        pieces = {**members[path].exports.pieces(), _IMPORTS: _stored_imports(members[path])}
         rows.append(
             {
                 "path": path,
@@ -65,9 +66,9 @@ def dump(members: Mapping[str, Binary], stream: IO[bytes]) -> None:
         stream.write(view.raw())
 
 
-def load(buffer: Buffer) -> Fingerprint:
+def load(buffer: Buffer, start: int = 0) -> Fingerprint:
     """Read a fingerprint; the buffer, best a mapped file, is kept and read when asked."""
-    file = View.whole(buffer, "fingerprint")
+    file = View.whole(buffer).rest(start, "fingerprint")
     magic, version, size, digest = file.unpack(_HEADER)
     if magic != _MAGIC or version != FORMAT:
         raise file.fail(f"not of format {FORMAT}")
@@ -135,16 +136,13 @@ def _facts(binary: Binary) -> dict[str, Any]:
         "runpaths": binary.runpaths,
         "needed_versions": [[o.library, o.version, o.weak] for o in binary.needed_versions],
         "defined_versions": binary.defined_versions,
-        "imports": None
-        if binary.imports is None
-        else [[o.name, o.lookup, o.library, o.version, o.weak] for o in binary.imports],
         "exports": _KINDS[type(exports)],
         "versions": sorted(exports.versions.items()) if isinstance(exports, ElfExports) else [],
     }
 
 
 def _binary(facts: dict[str, Any], pieces: dict[str, View]) -> Binary:
-    floor, imports = facts["floor"], facts["imports"]
+    floor = facts["floor"]
     return Binary(
         format=Format(facts["format"]),
         architecture=facts["architecture"],
@@ -160,13 +158,25 @@ def _binary(facts: dict[str, Any], pieces: dict[str, View]) -> Binary:
             for library, version, weak in facts["needed_versions"]
         ),
         defined_versions=tuple(facts["defined_versions"]),
-        imports=None
-        if imports is None
-        else tuple(
-            Import(name=name, lookup=_LOOKUPS[lookup], library=library, version=version, weak=weak)
-            for name, lookup, library, version, weak in imports
-        ),
+        imports=_imports(pieces[_IMPORTS]),
         exports=_exports(facts, pieces),
+    )
+
+
+def _stored_imports(binary: Binary) -> View:
+    rows = None
+    if binary.imports is not None:
+        rows = [[o.name, o.lookup, o.library, o.version, o.weak] for o in binary.imports]
+    return View.whole(json.dumps(rows, separators=(",", ":")).encode(), _IMPORTS)
+
+
+def _imports(table: View) -> tuple[Import, ...] | None:
+    rows = json.loads(table.raw())
+    if rows is None:
+        return None
+    return tuple(
+        Import(name=name, lookup=_LOOKUPS[lookup], library=library, version=version, weak=weak)
+        for name, lookup, library, version, weak in rows
     )
 
 

@@ -7,7 +7,7 @@ what follows the last part is not read at all: spooling all of it takes as long 
 from __future__ import annotations
 
 import mmap
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol
 
 from metalock.binaries import commands, elf, macho
 from metalock.binaries.model import Binary, Format, InvalidBinary, Slice
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 HEAD_SIZE = 1 << 16
 _CHUNK = 1 << 18
 _EVERYTHING = range(1 << 62)
+
+
+class Readable(Protocol):
+    """All that is asked of a stream."""
+
+    def read(self, size: int, /) -> bytes:
+        """Give at most `size` bytes, and none at the end only."""
 
 
 def sniff(start: bytes) -> Format | None:
@@ -47,7 +54,7 @@ def read(buffer: Buffer, *, architecture: str | None = None, imports: bool = Tru
 
 
 def read_stream(
-    stream: IO[bytes], spool: IO[bytes], *, architecture: str | None = None, imports: bool = True
+    stream: Readable, spool: IO[bytes], *, architecture: str | None = None, imports: bool = True
 ) -> Binary:
     """Read from a stream; what is needed of it goes to `spool`, an empty file open for writing.
 
@@ -110,7 +117,7 @@ def _needed(source: _Forward, *, imports: bool) -> list[range]:
 class _Forward:
     """A stream that is read forwards, with a look ahead."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: Readable) -> None:
         self._stream = stream
         self._held = b""
         self._left: int | None = None
