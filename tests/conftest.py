@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-settings.register_profile("anywhere", deadline=None, max_examples=60)
-settings.register_profile("ci", parent=settings.get_profile("anywhere"), derandomize=True)
-settings.load_profile("ci" if "CI" in os.environ else "anywhere")
+settings.register_profile("anywhere", deadline=None, derandomize=True, max_examples=60)
+settings.load_profile("anywhere")
 
 UNIT = Path(__file__).parent / "unit"
 OUTSIDE = {"socket.__new__", "socket.getaddrinfo", "subprocess.Popen"} | {

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import Lock as Mutex
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from packaging.utils import canonicalize_name
 from platformdirs import user_cache_path
 
 from metalock.adapters.conda import ChannelSolver, CondaRequest, RecordSolver
 from metalock.adapters.settings import Settings, read_settings
-from metalock.adapters.uv import PipRequest, PipResolver, wheel_size
-from metalock.errors import MetalockError, UnsolvableError
+from metalock.adapters.uv import PipRequest, PipResolver, ResolvedWheel, wheel_size
+from metalock.errors import FetchError, MetalockError, ToolError, UnsolvableError
 from metalock.lock.model import CondaPackage, Lock, PipPackage, Upgrade, cell_inputs
 from metalock.matrix.model import Cell
 from metalock.progress import Reporter
@@ -21,6 +21,8 @@ from metalock.workspace import CellState, Standing, Workspace
 
 class CondaSolver(Protocol):
     """Solves a conda part, from channels or from known records."""
+
+    is_offline: ClassVar[bool]
 
     def solve(self, request: CondaRequest, locked: Sequence[CondaPackage]) -> tuple[CondaPackage, ...]: ...
 
@@ -50,11 +52,16 @@ class Locker:
         self._parts: dict[tuple[CondaRequest, tuple[str, ...]], tuple[CondaPackage, ...] | MetalockError] = {}
         self._sizes: dict[str, int] = {}
         self._known: dict[CondaRequest, tuple[CondaPackage, ...]] = {}
+        self._published: dict[str, str] = {}
+        self._broken: ToolError | None = None
 
     def learn(self, state: CellState) -> None:
-        """Take what a lock knows: the sizes of its wheels and, where it is current, its conda part."""
+        """Take what a lock knows: its files and, where it is current, its conda part."""
         if state.lock is None:
             return
+        self._published |= {
+            file: sha256 for name, file, sha256 in _files(state.lock) if not self._upgrade.frees(name)
+        }
         self._sizes |= {package.sha256: package.size for package in state.lock.pip}
         if state.standing in (Standing.CURRENT, Standing.EDITED) and not self._upgrade:
             self._known.setdefault(conda_request(state.cell), state.lock.conda)
@@ -75,27 +82,29 @@ class Locker:
             requirements=cell.pip,
             constraints=kept,
         )
-        wheels = [wheel for wheel in self._pip.resolve(request, held) if wheel.name not in kept]
+        wheels = [wheel for wheel in self._wheels(request, held) if wheel.name not in kept]
         for wheel in wheels:
             if wheel.name in in_conda:
                 raise _both_install(wheel.name, wheel.version, in_conda[wheel.name])
-        pip = []
-        for wheel in wheels:
-            size = self._sizes.get(wheel.sha256)
-            if size is None:
-                size = self._sizes[wheel.sha256] = wheel_size(wheel)
-            pip.append(
-                PipPackage(
-                    name=wheel.name, version=wheel.version, file=wheel.file, sha256=wheel.sha256, size=size
-                )
-            )
-        return Lock(
+        lock = Lock(
             platform=cell.platform,
             python=python,
             floor=cell.floor,
             inputs=cell_inputs(cell),
             conda=conda,
-            pip=tuple(pip),
+            pip=tuple(self._with_size(wheel) for wheel in wheels),
+        )
+        for name, file, sha256 in _files(lock):
+            if self._published.get(file, sha256) != sha256:
+                raise _replaced(name, file, self._published[file], sha256)
+        return lock
+
+    def _with_size(self, wheel: ResolvedWheel) -> PipPackage:
+        size = self._sizes.get(wheel.sha256)
+        if size is None:
+            size = self._sizes[wheel.sha256] = wheel_size(wheel)
+        return PipPackage(
+            name=wheel.name, version=wheel.version, file=wheel.file, sha256=wheel.sha256, size=size
         )
 
     def _conda_part(self, cell: Cell, old: Lock | None) -> tuple[CondaPackage, ...]:
@@ -105,16 +114,53 @@ class Locker:
         with self._mutex:
             part = self._known.get(request) or self._parts.get(key)
             if part is None:
-                try:
-                    if self._solver is None:
-                        self._solver = self._open_conda()
-                    part = self._solver.solve(request, held)
-                except MetalockError as error:
-                    part = error
-                self._parts[key] = part
+                part = self._parts[key] = self._broken or self._solve(request, held)
         if isinstance(part, MetalockError):
             raise part
         return part
+
+    def _solve(
+        self, request: CondaRequest, held: Sequence[CondaPackage]
+    ) -> tuple[CondaPackage, ...] | MetalockError:
+        """The part, or why there is none; once a server has failed, nobody waits for it again."""
+        try:
+            return self._conda().solve(request, held)
+        except ToolError as error:
+            self._broken = error
+            return error
+        except MetalockError as error:
+            return error
+
+    def _conda(self) -> CondaSolver:
+        """Under the mutex: opened when first needed, and then for good."""
+        if self._solver is None:
+            self._solver = self._open_conda()
+        return self._solver
+
+    def _wheels(self, request: PipRequest, held: Mapping[str, str]) -> tuple[ResolvedWheel, ...]:
+        """From the index; where that fails and the channel isn't asked or reached either, from uv's cache."""
+        try:
+            return self._pip.resolve(request, held)
+        except FetchError:
+            with self._mutex:
+                offline = self._conda().is_offline
+            if not offline:
+                raise
+            return self._pip.resolve(request, held, from_cache=True)
+
+
+def _files(lock: Lock) -> Iterator[tuple[str, str, str]]:
+    """Name, file and sha256 of each package."""
+    yield from ((p.name, p.url, p.sha256) for p in lock.conda)
+    yield from ((p.name, p.file, p.sha256) for p in lock.pip)
+
+
+def _replaced(name: str, file: str, locked: str, offered: str) -> FetchError:
+    """A published file never changes, so one that did is a fault of the server, or worse."""
+    return FetchError(
+        f"{file} is locked with sha256 {locked}, and the server now says {offered}",
+        hint=f"If that is right, `metalock env --upgrade {name}` takes it.",
+    )
 
 
 def _both_install(name: str, pip_version: str, conda_version: str) -> UnsolvableError:
@@ -134,7 +180,8 @@ def open_conda_solver(
         if channel is None:
             return solver
         reporter.note(
-            f"conda channel {channel} can't be reached: solving from the records that the locks in envs/ hold"
+            f"conda channel {channel} can't be reached: solving as with --offline, "
+            "from the records that the locks in envs/ hold"
         )
     return RecordSolver(settings, (package for _, lock in workspace.locks() for package in lock.conda))
 
@@ -151,6 +198,6 @@ def make_locker(
     settings = settings or read_settings()
     return Locker(
         lambda: open_conda_solver(workspace, settings, offline=offline, reporter=reporter),
-        PipResolver(settings.index_url, offline_fallback=offline),
+        PipResolver(settings.index_url),
         upgrade,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from metalock.env import Outcome, nearest_working
-from metalock.errors import UnsolvableError
+from metalock.errors import ToolError, UnsolvableError
 from metalock.matrix.model import Cell, Matrix
 
 
@@ -14,7 +14,10 @@ def outcome_lines(outcome: Outcome, cells: Sequence[Cell]) -> list[str]:
     by_name = {cell.name: cell for cell in cells}
     working = [*outcome.locked, *outcome.rendered, *outcome.current]
     lines = []
+    likewise = sorted(name for name, error in outcome.failed.items() if isinstance(error, ToolError))[1:]
     for name, error in sorted(outcome.failed.items()):
+        if name in likewise:
+            continue
         lines.append(f"{name}: {error}")
         if error.hint:
             lines.append(f"  hint: {error.hint}")
@@ -22,6 +25,8 @@ def outcome_lines(outcome: Outcome, cells: Sequence[Cell]) -> list[str]:
         if near is not None and isinstance(error, UnsolvableError):
             lines.append(f"  nearest that works: {near.name}")
     lines += [f"{name}: removed, the matrix has no such environment" for name in outcome.removed]
+    if likewise:
+        lines.append(f"failed likewise: {', '.join(likewise)}")
     if outcome.not_tried:
         lines.append(
             f"not tried after that failure: {len(outcome.not_tried)} environments; the next run does them"

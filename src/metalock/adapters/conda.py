@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from metalock.adapters.http import reachable
 from metalock.errors import FetchError, UnsolvableError
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
     from metalock.platforms import Platform
 
 RETRIES = 3
-TIMEOUT = 60
-"""Seconds for one request of the gateway."""
+TIMEOUT = 120
+"""Seconds for one request of the gateway with its whole answer: a mirror without shards sends tens of MB."""
+_SPOILT = re.compile(r"error decoding response body|failed to (?:decode|parse) (?:zstd )?shard")
+"""An answer that broke off or arrived garbled; rattler asks again for whole repodata, not for a shard."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +45,8 @@ class CondaRequest:
 class ChannelSolver:
     """Solves against the channels, each repodata fetched once and shared by all solves."""
 
+    is_offline: ClassVar[bool] = False
+
     def __init__(self, settings: Settings, cache: Path) -> None:
         self._settings = settings
         self._cache = cache
@@ -55,7 +60,9 @@ class ChannelSolver:
                 return channel
         return None
 
-    def solve(self, request: CondaRequest, locked: Sequence[CondaPackage]) -> tuple[CondaPackage, ...]:
+    def solve(
+        self, request: CondaRequest, locked: Sequence[CondaPackage], *, tries: int = 2
+    ) -> tuple[CondaPackage, ...]:
         """Records of every package; those of `locked` are kept where they still fit.
 
         Raises `UnsolvableError` with the solver's reasons, `FetchError` for a channel that
@@ -80,6 +87,8 @@ class ChannelSolver:
         except SolverError as error:
             raise UnsolvableError(str(error).strip()) from None
         except Exception as error:  # noqa: BLE001 - what rattler's gateway raises has no common root
+            if tries > 1 and _SPOILT.match(str(error)):
+                return self.solve(request, locked, tries=tries - 1)
             raise FetchError(
                 f"conda channel {', '.join(request.channels)}: {str(error).strip()}",
                 hint="--offline solves from the records that the committed locks hold.",
@@ -110,6 +119,8 @@ class ChannelSolver:
 
 class RecordSolver:
     """Solves from conda packages that committed locks already hold, without any server."""
+
+    is_offline: ClassVar[bool] = True
 
     def __init__(self, settings: Settings, known: Iterable[CondaPackage]) -> None:
         self._settings = settings

@@ -15,6 +15,8 @@ from metalock.errors import FetchError
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
 """Seconds without a byte, not for the whole answer."""
+PROBE_TIMEOUT = 15.0
+"""A server that takes longer to say anything at all counts as not there."""
 RETRIES = 4
 PASSING = (429, 500, 502, 503, 504)
 """Statuses that may be gone at the next try."""
@@ -75,7 +77,7 @@ def _request(method: str, url: str, *, headers: Mapping[str, str] | None, stream
 def reachable(url: str) -> bool:
     """Whether any server answers there at all, with whatever status."""
     try:
-        requests.head(url, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), allow_redirects=False)
+        requests.head(url, timeout=(CONNECT_TIMEOUT, PROBE_TIMEOUT), allow_redirects=False)
     except (requests.ConnectionError, requests.Timeout):
         return False
     except requests.RequestException:

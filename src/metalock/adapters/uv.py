@@ -7,7 +7,7 @@ import re
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -47,11 +47,12 @@ INHERITED = (
     "UV_INSECURE_HOST",
 )
 """What uv may know of this machine: how to reach servers, and nothing that changes a resolution."""
-_UNREACHABLE = re.compile(
-    r"error sending request|dns error|Connection refused|timed out|network|Could not connect|tcp connect"
-    r"|Failed to (?:fetch|download)|HTTP status|error decoding response body",
-    re.IGNORECASE,
+_INDEX_FAILED = re.compile(
+    r"error sending request|Failed to (?:fetch|download)|HTTP status|error decoding response body"
+    r"|unexpected (?:JSON|HTML)|Hash mismatch|returned an? 40[13] "
+    r"|[Nn]etwork (?:connectivity is|was) disabled"
 )
+"""Uv's words for an index that can't be reached, refuses, or sends what can't be used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,30 +122,27 @@ def uv_environment(
 class PipResolver:
     """Resolves with uv: wheels only, for one Python, platform and floor, and nothing of this machine."""
 
-    def __init__(self, index_url: str | None, *, offline_fallback: bool = False) -> None:
+    def __init__(self, index_url: str | None) -> None:
         self._index_url = index_url
-        self._offline_fallback = offline_fallback
         self._uv = uv_path()
 
     def resolve(
-        self, request: PipRequest, preferences: Mapping[str, str], upgrade: Iterable[str] = ()
+        self, request: PipRequest, preferences: Mapping[str, str], *, from_cache: bool = False
     ) -> tuple[ResolvedWheel, ...]:
         """The wheels, by name; versions in `preferences` are kept where they still fit.
 
-        Raises `UnsolvableError` with uv's reasons, `FetchError` where the index fails.
+        Raises `UnsolvableError` with uv's reasons, `FetchError` where the index fails, or with
+        `from_cache` where uv's cache lacks something.
         """
         with tempfile.TemporaryDirectory(prefix="metalock-") as name:
             folder = Path(name)
             (folder / "requirements.in").write_text(_lines(request.requirements), encoding="utf-8")
             exact = {name: f"=={version}" for name, version in request.constraints.items()}
             (folder / "constraints.txt").write_text(_lines(exact), encoding="utf-8")
-            held = {name: version for name, version in preferences.items() if name not in upgrade}
             output = folder / "pylock.toml"
-            if held:
-                output.write_text(_preferences(held), encoding="utf-8")
-            result = self._compile(request, folder, offline=False)
-            if result.code and self._offline_fallback and _UNREACHABLE.search(result.stderr):
-                result = self._compile(request, folder, offline=True)
+            if preferences:
+                output.write_text(_preferences(preferences), encoding="utf-8")
+            result = self._compile(request, folder, offline=from_cache)
             if result.code:
                 raise _failure(result)
             return _parse_pylock(output.read_text(encoding="utf-8"), request)
@@ -154,6 +152,7 @@ class PipResolver:
             self._uv, "pip", "compile", "requirements.in",
             "--constraints", "constraints.txt",
             "--output-file", "pylock.toml",
+            "--python", sys.executable,
             "--python-version", request.python,
             "--python-platform", request.platform.uv_target(request.floor),
             "--only-binary", ":all:",
@@ -180,13 +179,13 @@ def _preferences(versions: Mapping[str, str]) -> str:
 
 
 def _failure(result: Completed) -> UnsolvableError | FetchError | ToolError:
-    text = result.stderr.strip()
-    if "No solution found" in text or "unsatisfiable" in text:
-        return UnsolvableError(text)
-    if _UNREACHABLE.search(text):
+    text = result.stderr.strip().removeprefix("error: ")
+    if _INDEX_FAILED.search(text):
         return FetchError(
             f"package index: {text}", hint="The index is set by UV_DEFAULT_INDEX or PIP_INDEX_URL."
         )
+    if "No solution found" in text or "unsatisfiable" in text:
+        return UnsolvableError(text)
     return ToolError(f"uv pip compile ended with {result.code}: {text}")
 
 
