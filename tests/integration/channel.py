@@ -82,7 +82,12 @@ def channel_files(channel: Channel, *, sharded: bool = False) -> dict[str, bytes
             files |= {f"{root}/{name}": body for name, body in _shards(subdir, records).items()}
         else:
             plain = {name: {k: v for k, v in r.items() if k != "fn"} for name, r in records.items()}
-            body = {"info": {"subdir": subdir}, "packages": {}, "packages.conda": plain, "repodata_version": 1}
+            body = {
+                "info": {"subdir": subdir},
+                "packages": {},
+                "packages.conda": plain,
+                "repodata_version": 1,
+            }
             files[f"{root}/repodata.json.zst"] = zstd_stored(json.dumps(body).encode())
     return files
 
@@ -91,11 +96,7 @@ def _shards(subdir: str, records: Mapping[str, Record]) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     index: dict[str, object] = {}
     for package in sorted({str(r["name"]) for r in records.values()}):
-        own = {
-            name: {k: bytes.fromhex(str(v)) if k in ("sha256", "md5") else v for k, v in r.items() if k != "fn"}
-            for name, r in records.items()
-            if r["name"] == package
-        }
+        own = {name: _shard_record(r) for name, r in records.items() if r["name"] == package}
         body = zstd_stored(msgpack({"packages": {}, "packages.conda": own, "removed": []}))
         digest = hashlib.sha256(body)
         index[package] = digest.digest()
@@ -103,6 +104,12 @@ def _shards(subdir: str, records: Mapping[str, Record]) -> dict[str, bytes]:
     info = {"base_url": "", "shards_base_url": "./shards/", "subdir": subdir}
     files["repodata_shards.msgpack.zst"] = zstd_stored(msgpack({"version": 1, "info": info, "shards": index}))
     return files
+
+
+def _shard_record(entry: Record) -> Record:
+    """Hashes are bytes there."""
+    hashes = {key: bytes.fromhex(str(entry[key])) for key in ("md5", "sha256")}
+    return {key: value for key, value in entry.items() if key != "fn"} | hashes
 
 
 def zstd_stored(data: bytes) -> bytes:

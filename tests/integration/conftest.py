@@ -182,7 +182,7 @@ def isolate(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     }.items():
         (folder / path).mkdir(parents=True, exist_ok=True)
         monkeypatch.setenv(name, str(folder / path))
-    monkeypatch.setenv("UV_HTTP_RETRIES", "1")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
     monkeypatch.setenv("UV_HTTP_TIMEOUT", "5")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from packaging.utils import canonicalize_name
+
 from integration.servers import JSON_API, Answer
 
 MANY = "manylinux_2_17_x86_64"

@@ -54,9 +54,7 @@ def test_offline_without_the_record(world: World, grown: Project) -> None:
     assert grown.path(NEW_CELL).exists()
 
 
-def test_a_channel_that_nobody_serves(
-    world: World, grown: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_channel_that_nobody_serves(world: World, grown: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONDA_CHANNEL_ALIAS", NOWHERE)
     done = grown.run("env")
     assert done.err.count(SAID) == 1
@@ -64,9 +62,7 @@ def test_a_channel_that_nobody_serves(
     assert "2 locked, 6 up to date" in done.err
 
 
-def test_an_index_that_nobody_serves(
-    world: World, grown: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_index_that_nobody_serves(world: World, grown: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """The channel answers, so this is no work without network, and the cache isn't asked."""
     before = grown.files()
     monkeypatch.setenv("UV_DEFAULT_INDEX", f"{NOWHERE}/simple")
@@ -79,7 +75,7 @@ def test_an_index_that_nobody_serves(
 @pytest.mark.parametrize("args", [["env"], ["env", "--offline"]])
 def test_no_network_but_a_cache(world: World, grown: Project, args: list[str]) -> None:
     """The new row's conda part comes from the other rows' locks, its wheels from what uv has seen."""
-    grown.run("env", "--upgrade")
+    grown.run("env")
     complete = grown.files()
     for cell in (NEW_CELL, NEW_CELL.replace("linux-64", "osx-arm64")):
         shutil.rmtree(grown.path(cell).parent)
