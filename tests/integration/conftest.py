@@ -184,6 +184,7 @@ def isolate(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, str(folder / path))
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
     monkeypatch.setenv("UV_HTTP_TIMEOUT", "5")
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # in this process: the killed ones have it
 
 
 @contextmanager
