@@ -32,7 +32,7 @@ class MetalockError(Exception):
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(redact(message))
-        self.hint = hint
+        self.hint = redact(hint) if hint else None
 
 
 class UsageError(MetalockError):
@@ -72,3 +72,11 @@ class NothingSelectedError(MetalockError):
     """The selection matches nothing, so nothing ran: never to be taken for success."""
 
     exit_code = 5
+
+
+class UnreadableWheelError(ToolError):
+    """A wheel is not what a wheel has to be, so nothing is known of it: never to be taken for clean."""
+
+    def __init__(self, wheel: str, problem: str, *, member: str | None = None) -> None:
+        place = wheel if member is None else f"{wheel}, member {member!r}"
+        super().__init__(f"{place}: {problem}")

@@ -7,7 +7,6 @@ from threading import Lock as Mutex
 from typing import ClassVar, Protocol
 
 from packaging.utils import canonicalize_name
-from platformdirs import user_cache_path
 
 from metalock.adapters.conda import ChannelSolver, CondaRequest, RecordSolver
 from metalock.adapters.settings import Settings, read_settings
@@ -174,7 +173,7 @@ def open_conda_solver(
     workspace: Workspace, settings: Settings, *, offline: bool, reporter: Reporter
 ) -> CondaSolver:
     """The channels, or, offline or where they can't be reached, the records that the locks hold."""
-    solver = ChannelSolver(settings, user_cache_path("metalock") / "repodata")
+    solver = ChannelSolver(settings, settings.cache / "repodata")
     if not offline:
         channel = solver.unreachable(workspace.matrix.channels)
         if channel is None:

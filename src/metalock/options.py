@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 import click
 
 from metalock.adapters.console import say, say_error
-from metalock.errors import MetalockError
+from metalock.errors import MetalockError, ToolError
 from metalock.listing import NEEDS
 from metalock.matrix.fields import did_you_mean
 from metalock.matrix.model import COLUMNS
@@ -95,6 +95,9 @@ def exits_with_its_code(function: Callable[Arguments, int]) -> Callable[Argument
         except MetalockError as error:
             say_error(error)
             code = error.exit_code
+        except OSError as error:
+            say(f"error: {error.filename or 'a file'}: {error.strerror or error}")
+            code = ToolError.exit_code
         except KeyboardInterrupt:
             say("interrupted; what was finished is kept, and the next run goes on from there")
             code = 130

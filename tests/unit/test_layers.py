@@ -10,10 +10,10 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "src" / "metalock"
 LAYERS: list[list[str]] = [
     ["errors", "progress", "__init__"],
-    ["platforms", "findings", "matrix", "lock", "render"],
+    ["platforms", "findings", "matrix", "lock", "render", "binaries"],
     ["adapters"],
     ["workspace"],
-    ["drift", "listing", "locker", "check", "diff", "env", "export", "scaffold"],
+    ["drift", "listing", "locker", "check", "diff", "env", "export", "scaffold", "audit"],
     ["report"],
     ["options", "cli", "__main__"],
 ]

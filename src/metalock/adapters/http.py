@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -46,9 +46,15 @@ def session() -> requests.Session:
     return existing
 
 
-def get(url: str, *, headers: Mapping[str, str] | None = None, stream: bool = False) -> requests.Response:
-    """The answer, if it is a good one; raise `FetchError` naming the URL and what was wrong."""
-    return _request("GET", url, headers=headers, stream=stream)
+def get(
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    stream: bool = False,
+    accept: Collection[int] = (),
+) -> requests.Response:
+    """The answer, if it is good or its status `accept`ed; raise `FetchError` naming URL and problem."""
+    return _request("GET", url, headers=headers, stream=stream, accept=accept)
 
 
 def content_length(url: str) -> int:
@@ -60,7 +66,9 @@ def content_length(url: str) -> int:
     return int(length)
 
 
-def _request(method: str, url: str, *, headers: Mapping[str, str] | None, stream: bool) -> requests.Response:
+def _request(
+    method: str, url: str, *, headers: Mapping[str, str] | None, stream: bool, accept: Collection[int] = ()
+) -> requests.Response:
     try:
         response = session().request(
             method,
@@ -72,9 +80,21 @@ def _request(method: str, url: str, *, headers: Mapping[str, str] | None, stream
         )
     except requests.RequestException as error:
         raise FetchError(f"{url}: {reason(error)}") from None
-    if not response.ok:
+    if not response.ok and response.status_code not in accept:
         raise FetchError(f"{url}: the server answered {response.status_code} {response.reason}")
     return response
+
+
+class BrokenOffError(FetchError):
+    """The connection broke in the middle of an answer; what has come is good."""
+
+
+def chunks(response: requests.Response, size: int) -> Iterator[bytes]:
+    """The answer's bytes as they come; raise `BrokenOffError` where they end too early."""
+    try:
+        yield from response.iter_content(size)
+    except requests.RequestException as error:
+        raise BrokenOffError(f"{response.url}: {reason(error)}") from None
 
 
 def reachable(url: str) -> bool:

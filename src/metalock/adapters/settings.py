@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
 from metalock.errors import UsageError
 from metalock.lock.model import DEFAULT_CHANNEL_ALIAS
 
@@ -30,6 +32,8 @@ class Settings:
     """What a channel's name is relative to, for reading only."""
     channel_mirrors: Mapping[str, tuple[str, ...]]
     """Channel name or URL to where it is read from instead."""
+    cache: Path
+    """What may be deleted at any time: `METALOCK_CACHE_DIR`, or metalock's folder in the user's cache."""
 
     def channel_url(self, channel: str) -> str:
         """The channel's own URL, which locks hold whatever mirror it is read from."""
@@ -58,6 +62,7 @@ def read_settings(environ: Mapping[str, str] = os.environ, home: Path | None = N
         index_url=_index_url(environ, home),
         channel_alias=alias.rstrip("/"),
         channel_mirrors=_channel_mirrors(condarc),
+        cache=Path(environ.get("METALOCK_CACHE_DIR") or user_cache_path("metalock")),
     )
 
 

@@ -1,0 +1,103 @@
+"""What the audit knows of a wheel, and the file that it is kept in.
+
+Layout: magic, format number, size and SHA-256 of the head; the head, deflated JSON; the fingerprint
+of the binaries. The head is small and read at once, the fingerprint where it is asked.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from struct import Struct
+from typing import IO, TYPE_CHECKING
+
+from metalock.binaries import Binary, InvalidBinary, fingerprint
+
+if TYPE_CHECKING:
+    from mmap import mmap
+
+FORMAT = 1
+OUTSIDE = ".data"
+"""What a wheel installs beside site-packages is kept below this: `.data/scripts/saved_model_cli`."""
+_MAGIC = b"metafact"
+_HEADER = Struct("<8s2I32s")
+_FAST = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WheelFacts:
+    """One wheel as it would be installed on one platform; paths are relative to site-packages."""
+
+    name: str
+    """Normalized, as `version` is; both from the file's name."""
+    version: str
+    file: str
+    sha256: str
+    requires: tuple[str, ...]
+    """`Requires-Dist` as written, in the order of the file."""
+    requires_python: str | None
+    paths: tuple[str, ...]
+    """All files that it installs, sorted; scripts, headers and data are below `.data`."""
+    binaries: Mapping[str, Binary]
+    """Those of the platform, thin. The imports of giant ones are not read."""
+    foreign: Mapping[str, tuple[str, ...]]
+    """Path of a binary that can't be loaded there to the architectures, or the system, that it is for."""
+    numpy: Mapping[str, int]
+    """Path of an extension that uses NumPy's C API to the major version that it was compiled with."""
+    unreadable: Mapping[str, str]
+    """Path of a file that begins like a binary to what is wrong with it."""
+
+    @property
+    def is_stub(self) -> bool:
+        """Whether it installs nothing that could be imported."""
+        tops = {path.partition("/")[0] for path in self.paths}
+        return all(top == OUTSIDE or top.endswith(".dist-info") for top in tops)
+
+
+def dump(facts: WheelFacts, stream: IO[bytes]) -> None:
+    """Write the facts; equal ones give equal bytes."""
+    head = {
+        "name": facts.name,
+        "version": facts.version,
+        "file": facts.file,
+        "sha256": facts.sha256,
+        "requires": facts.requires,
+        "requires_python": facts.requires_python,
+        "paths": "\n".join(facts.paths),
+        "foreign": dict(facts.foreign),
+        "numpy": dict(facts.numpy),
+        "unreadable": dict(facts.unreadable),
+    }
+    data = zlib.compress(json.dumps(head, sort_keys=True).encode(), _FAST)
+    stream.write(_HEADER.pack(_MAGIC, FORMAT, len(data), sha256(data).digest()))
+    stream.write(data)
+    fingerprint.dump(facts.binaries, stream)
+
+
+def load(buffer: bytes | mmap) -> WheelFacts:
+    """Read facts that were dumped; raise `InvalidBinary` if they are damaged or of another format."""
+    if len(buffer) < _HEADER.size:
+        raise InvalidBinary("facts are cut off")
+    magic, version, size, digest = _HEADER.unpack_from(buffer)
+    data = buffer[_HEADER.size : _HEADER.size + size]
+    if magic != _MAGIC or version != FORMAT:
+        raise InvalidBinary(f"not facts of format {FORMAT}")
+    if sha256(data).digest() != digest:
+        raise InvalidBinary("facts are damaged")
+    head = json.loads(zlib.decompress(data))
+    return WheelFacts(
+        name=head["name"],
+        version=head["version"],
+        file=head["file"],
+        sha256=head["sha256"],
+        requires=tuple(head["requires"]),
+        requires_python=head["requires_python"],
+        paths=tuple(head["paths"].split("\n")),
+        binaries=fingerprint.load(buffer, _HEADER.size + size),
+        foreign={path: tuple(found) for path, found in head["foreign"].items()},
+        numpy=head["numpy"],
+        unreadable=head["unreadable"],
+    )

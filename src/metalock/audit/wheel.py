@@ -1,0 +1,171 @@
+"""From a wheel to its facts, in one pass over the members that are binaries.
+
+Nothing is unpacked to disk but the tables of a binary that are needed, and those only while it is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
+
+from packaging.metadata import parse_email
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+
+from metalock.audit.archive import Archive
+from metalock.audit.facts import OUTSIDE, WheelFacts
+from metalock.binaries import Binary, FileType, Format, InvalidBinary, read_stream, slices, sniff
+from metalock.binaries.stream import HEAD_SIZE
+from metalock.binaries.view import View
+from metalock.errors import UnreadableWheelError
+from metalock.platforms import Platform
+
+GIANT = 256 << 20
+"""Bytes from which on a binary is a provider: TensorFlow's own imports take longer than all the rest."""
+_MOST_METADATA = 16 << 20
+_MAGIC_SIZE = 4
+_SYSTEMS = {Format.MACH_O: "macos", Format.ELF: "linux"}
+_IN_SITE_PACKAGES = ("purelib", "platlib")
+_JAVA = ".class"
+"""Java's files begin with the same four bytes as fat Mach-O."""
+
+
+def read_wheel(
+    stream: IO[bytes], file: str, sha256: str, platform: Platform, *, scratch: Path | None = None
+) -> WheelFacts:
+    """Read an open wheel; raise `UnreadableWheelError` if it isn't one. Spools lie in `scratch`, unnamed."""
+    try:
+        name, version, _, _ = parse_wheel_filename(file)
+    except InvalidWheelFilename as error:
+        raise UnreadableWheelError(file, str(error)) from None
+    archive = Archive(file, stream)
+    metadata, _ = parse_email(archive.read(_metadata_of(archive, name), _MOST_METADATA))
+    found = _Binaries(platform, scratch)
+    for member, path in _installed(archive, name):
+        if sniff(archive.start(member, _MAGIC_SIZE)) and not member.endswith(_JAVA):
+            found.add(archive, member, path)
+    return WheelFacts(
+        name=name,
+        version=str(version),
+        file=file,
+        sha256=sha256,
+        requires=tuple(metadata.get("requires_dist", ())),
+        requires_python=metadata.get("requires_python"),
+        paths=tuple(sorted(path for _, path in _installed(archive, name))),
+        binaries=found.binaries,
+        foreign=found.foreign,
+        numpy=found.numpy,
+        unreadable=found.unreadable,
+    )
+
+
+def _metadata_of(archive: Archive, name: str) -> str:
+    """The one `NAME-VERSION.dist-info/METADATA` at the top (PEP 427)."""
+    tops = [member.split("/") for member in archive.members if member.endswith(".dist-info/METADATA")]
+    names = [top for top, *rest in tops if len(rest) == 1 and canonicalize_name(top.split("-")[0]) == name]
+    if len(names) != 1:
+        raise archive.fault(f"has {len(names) or 'no'} METADATA of {name}")
+    return f"{names[0]}/METADATA"
+
+
+def _installed(archive: Archive, name: str) -> Iterator[tuple[str, str]]:
+    """Members, and where installers put them: see "Spreading" in PEP 427."""
+    for member in archive.members:
+        top, _, rest = member.partition("/")
+        if not top.endswith(".data") or not rest:
+            yield member, member
+            continue
+        scheme, _, path = rest.partition("/")
+        if scheme in _IN_SITE_PACKAGES:
+            yield member, path
+        elif scheme == "headers":
+            yield member, f"{OUTSIDE}/headers/{name}/{path}"
+        else:
+            yield member, f"{OUTSIDE}/{rest}"
+
+
+@dataclass(slots=True)
+class _Binaries:
+    """What is found out about each binary, by the path that it is installed at."""
+
+    platform: Platform
+    scratch: Path | None
+    binaries: dict[str, Binary] = field(default_factory=dict)
+    foreign: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    numpy: dict[str, int] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
+
+    def add(self, archive: Archive, member: str, path: str) -> None:
+        try:
+            self._add(archive, member, path)
+        except InvalidBinary as error:
+            self.unreadable[path] = str(error)
+
+    def _add(self, archive: Archive, member: str, path: str) -> None:
+        wanted = self.platform.machine
+        numpy = _NumpyWatch()
+        with archive.open(member, numpy.feed) as stream:
+            head = stream.peek(HEAD_SIZE)
+            form = sniff(head)
+            if form is not (Format.MACH_O if self.platform.is_macos else Format.ELF):
+                self.foreign[path] = (_SYSTEMS[form],) if form else ()
+                return
+            found = tuple(one.architecture for one in slices(head))
+            if found and wanted not in found:
+                self.foreign[path] = found
+                return
+            with TemporaryFile(dir=self.scratch) as spool:
+                binary = read_stream(
+                    stream,
+                    spool,
+                    architecture=wanted if found else None,
+                    imports=archive.members[member].file_size < GIANT,
+                )
+            stream.drain()
+        if binary.file_type is FileType.OTHER:
+            return
+        if binary.architecture != wanted:
+            self.foreign[path] = (binary.architecture,)
+            return
+        self.binaries[path] = _detached(binary)
+        if numpy.major:
+            self.numpy[path] = numpy.major
+
+
+def _detached(binary: Binary) -> Binary:
+    """The same, without the mapped spool: a wheel may have more binaries than a process open files."""
+    exports = binary.exports
+    views = {one.name: getattr(exports, one.name) for one in fields(exports)}  # type: ignore[arg-type]
+    copies = {
+        name: View(view.raw(), 0, len(view), view.origin, view.name)
+        for name, view in views.items()
+        if isinstance(view, View)
+    }
+    return replace(binary, exports=replace(exports, **copies))  # type: ignore[type-var]
+
+
+class _NumpyWatch:
+    """Tells which NumPy's headers an extension was compiled with, by the module that `import_array` imports.
+
+    Those of NumPy 2 try its new name and then the old one; those of NumPy 1 know the old one alone, and
+    such an extension fails to import beside NumPy 2 (`__multiarray_api.c`; doc "NumPy 2.0 migration guide").
+    """
+
+    _SIGNS: Mapping[bytes, int] = {
+        b"numpy._core._multiarray_umath\0": 2,
+        b"numpy.core._multiarray_umath\0": 1,
+    }
+    _SEAM = max(map(len, _SIGNS))
+
+    def __init__(self) -> None:
+        self.major = 0
+        self._tail = b""
+
+    def feed(self, chunk: bytes) -> None:
+        seam = self._tail + chunk[: self._SEAM]
+        for sign, major in self._SIGNS.items():
+            if major > self.major and (sign in chunk or sign in seam):
+                self.major = major
+        self._tail = chunk[-self._SEAM :]

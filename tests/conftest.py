@@ -1,0 +1,38 @@
+"""Unit tests touch no server and start no program; a guard fails the one that does."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("anywhere", deadline=None, derandomize=True, max_examples=60)
+settings.load_profile("anywhere")
+
+UNIT = Path(__file__).parent / "unit"
+OUTSIDE = {"socket.__new__", "socket.getaddrinfo", "subprocess.Popen"} | {
+    f"os.{name}" for name in ("system", "exec", "posix_spawn", "spawn", "fork")
+}
+_guarded: list[str] = []
+
+
+def _refuse(event: str, args: tuple[object, ...]) -> None:
+    if _guarded and event in OUTSIDE:
+        pytest.fail(f"{_guarded[-1]} leaves the process: {event}")
+
+
+sys.addaudithook(_refuse)
+
+
+@pytest.fixture(autouse=True)
+def stays_inside(request: pytest.FixtureRequest) -> Iterator[None]:
+    """For tests below `tests/unit` alone."""
+    if UNIT not in request.path.parents:
+        yield
+        return
+    _guarded.append(request.node.name)
+    yield
+    _guarded.clear()
