@@ -212,8 +212,12 @@ def locked_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def sandbox(locked_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    isolate(tmp_path, monkeypatch)
+def sandbox(
+    request: pytest.FixtureRequest, locked_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For all but the tests that need this machine's own ways to the network."""
+    if request.node.get_closest_marker("network") is None:
+        isolate(tmp_path, monkeypatch)
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def assert_whole(project: Project, cell: str, renderers: list[Workspace]) -> Non
 
 
 def test_killed_at_any_moment(world: World, locked: Project) -> None:
-    chance = random.Random(2024)  # noqa: S311 - the same kills each time
+    chance = random.Random(2024)
     without = MATRIX.split('[stack."tf2.17"]')[0]
     matrices = [MATRIX, MATRIX.replace('pillow = "*"', 'pillow = ">=11"'), without]
     renderers = []
