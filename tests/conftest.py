@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-settings.register_profile("anywhere", deadline=None, derandomize=True)
+settings.register_profile("anywhere", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("anywhere")
 
 UNIT = Path(__file__).parent / "unit"

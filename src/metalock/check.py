@@ -30,11 +30,12 @@ def check_index(
     names = {c.watched[0] for cell in cells for c in cell.columns if c.unavailable}
     names |= {package.name for _, lock in locks for package in lock.pip}
     reporter.start("reading the index", len(names))
+    pool = ThreadPoolExecutor(max_workers=READERS)
     try:
-        with ThreadPoolExecutor(max_workers=READERS) as pool:
-            for name, _ in zip(sorted(names), pool.map(index.wheels, sorted(names)), strict=True):
-                reporter.advance(name)
+        for name, _ in zip(sorted(names), pool.map(index.wheels, sorted(names)), strict=True):
+            reporter.advance(name)
     finally:
+        pool.shutdown(cancel_futures=True)
         reporter.finish()
     return [
         *check_unavailable(index, cells),
@@ -114,11 +115,12 @@ def check_pins(
     if not doubtful:
         return
     reporter.start("checking pins", len(doubtful))
+    pool = ThreadPoolExecutor(max_workers=jobs)
     try:
-        with ThreadPoolExecutor(max_workers=jobs) as pool:
-            for cell, text in zip(doubtful, pool.map(contradiction, doubtful), strict=True):
-                if text is not None:
-                    where = f'stack."{cell.stack}" on {cell.platform}, Python {cell.python}'
-                    yield Finding(rule=Rule.CONTRADICTION, where=where, detail=text)
+        for cell, text in zip(doubtful, pool.map(contradiction, doubtful), strict=True):
+            if text is not None:
+                where = f'stack."{cell.stack}" on {cell.platform}, Python {cell.python}'
+                yield Finding(rule=Rule.CONTRADICTION, where=where, detail=text)
     finally:
+        pool.shutdown(cancel_futures=True)
         reporter.finish()

@@ -77,9 +77,10 @@ def short(column: Requirement | None) -> str:
     """
     if column is None:
         return "-"
-    if column.unavailable is not None:
-        return "unavailable"
-    specifier = column.specifier
+    return "unavailable" if column.unavailable is not None else _range(column.specifier)
+
+
+def _range(specifier: str) -> str:
     if "," in specifier:
         return ",".join(sorted(specifier.split(","), reverse=True))
     return specifier.removeprefix("==") or "any"
@@ -91,7 +92,7 @@ def to_rows(cells: Sequence[Cell], standings: Sequence[str]) -> list[tuple[str, 
     rows: list[tuple[str, ...]] = [header]
     for cell, standing in zip(cells, standings, strict=True):
         tensorflow = cell.tensorflow
-        version = tensorflow.specifier.removeprefix("==")
+        version = _range(tensorflow.specifier)
         rows.append(
             (
                 cell.env + (" *" if cell.is_default else ""),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cache
 
 import pytest
-from wheels import GCS, IO, METAL, TENSORFLOW_MAC, Wheel, members, read_member
 
+from integration.wheels import GCS, IO, METAL, TENSORFLOW_MAC, Wheel, members, read_member
 from metalock.binaries import Binary, Import, Lookup
 
 pytestmark = pytest.mark.network

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import lief
 import pytest
-from wheels import PLUGINS, TENSORFLOW_LINUX, TENSORFLOW_MAC, Wheel, members, read_member
 
+from integration.wheels import PLUGINS, TENSORFLOW_LINUX, TENSORFLOW_MAC, Wheel, members, read_member
 from metalock.binaries import Binary, Format, LinkKind, Lookup
 
 if TYPE_CHECKING:

@@ -135,6 +135,14 @@ def test_a_default_is_not_judged_by_a_faulty_stack() -> None:
     assert [fault.split(":")[0] for fault in faults] == ['stack."tf2.18".python[1]']
 
 
+@pytest.mark.parametrize("default", ["", "tf2.18", "-py3.11", "../x"])
+def test_a_default_is_an_environment(default: str) -> None:
+    old, new = (f'glibc = "2.28"\ndefault = "{env}"' for env in ("tf2.18-py3.11", default))
+    faults = faults_of(MATRIX.replace(old, new))
+    assert len(faults) == 1
+    assert faults[0].startswith("platform.linux-64.default: expected an environment of this platform, ")
+
+
 def test_a_default_must_be_available() -> None:
     faults = faults_of(MATRIX + '[stack."tf2.18".linux-64]\nunavailable = "No wheel."\n')
     assert faults == ("platform.linux-64.default: tf2.18-py3.11 is unavailable on linux-64",)

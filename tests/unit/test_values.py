@@ -188,6 +188,15 @@ def test_column_choices() -> None:
             {"version": "1", "unavailable": "No.", "watch": "a b"},
             ['x.watch: expected a requirement such as "jax>=0.3.15", found the string "a b"'],
         ),
+        (
+            {"version": "1", "unavailable": "No.", "watch": "jax; python_version < '3'"},
+            [
+                (
+                    'x.watch: expected a requirement such as "jax>=0.3.15", '
+                    "found the string \"jax; python_version < '3'\""
+                )
+            ],
+        ),
         ({"version": "1", "unavailable": "No.", "watch": 1}, ["x.watch: expected a string, found 1"]),
     ],
 )
@@ -199,5 +208,5 @@ def test_packages_stand_once_and_are_no_columns() -> None:
     _, faults = read(values.read_pip_packages, {"Pillow": "*", "pillow": "<10", "NumPy": "*"})
     assert faults == [
         "x.pillow: pillow stands here twice",
-        "x.NumPy: a column, which stacks and their platforms set themselves",
+        "x.NumPy: a column; expected in a stack, not among packages",
     ]

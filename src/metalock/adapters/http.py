@@ -13,11 +13,12 @@ from metalock import __version__
 from metalock.errors import FetchError
 
 CONNECT_TIMEOUT = 10.0
-READ_TIMEOUT = 60.0
+READ_TIMEOUT = 20.0
 """Seconds without a byte, not for the whole answer."""
 PROBE_TIMEOUT = 15.0
 """A server that takes longer to say anything at all counts as not there."""
 RETRIES = 4
+INDEX_HINT = "The index is set by UV_DEFAULT_INDEX or PIP_INDEX_URL."
 PASSING = (429, 500, 502, 503, 504)
 """Statuses that may be gone at the next try."""
 
@@ -32,6 +33,8 @@ def session() -> requests.Session:
         existing.headers["User-Agent"] = f"metalock/{__version__}"
         retry = Retry(
             total=RETRIES,
+            connect=2,
+            read=2,
             backoff_factor=0.3,
             status_forcelist=PASSING,
             allowed_methods=("GET", "HEAD"),
@@ -76,7 +79,7 @@ def _request(
             stream=stream,
         )
     except requests.RequestException as error:
-        raise FetchError(f"{url}: {_reason(error)}") from None
+        raise FetchError(f"{url}: {reason(error)}") from None
     if not response.ok and response.status_code not in accept:
         raise FetchError(f"{url}: the server answered {response.status_code} {response.reason}")
     return response
@@ -91,7 +94,7 @@ def chunks(response: requests.Response, size: int) -> Iterator[bytes]:
     try:
         yield from response.iter_content(size)
     except requests.RequestException as error:
-        raise BrokenOffError(f"{response.url}: {_reason(error)}") from None
+        raise BrokenOffError(f"{response.url}: {reason(error)}") from None
 
 
 def reachable(url: str) -> bool:
@@ -105,7 +108,7 @@ def reachable(url: str) -> bool:
     return True
 
 
-def _reason(error: requests.RequestException) -> str:
+def reason(error: requests.RequestException) -> str:
     """The innermost cause, in one line, without addresses of Python objects."""
     cause: BaseException = error
     while (inner := cause.__cause__ or cause.__context__) is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,9 +10,10 @@ from packaging.tags import Tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion
 from pypi_simple import ACCEPT_ANY, NoSuchProjectError, PyPISimple
-from requests import RequestException
+from requests import HTTPError, RequestException
+from requests.exceptions import ChunkedEncodingError
 
-from metalock.adapters.http import session
+from metalock.adapters.http import INDEX_HINT, reason, session
 from metalock.errors import FetchError
 from metalock.lock.model import PipPackage
 from metalock.platforms import Platform
@@ -36,8 +36,6 @@ class PackageIndex:
     def __init__(self, index_url: str | None) -> None:
         self._url = index_url
         self._pages: dict[str, dict[str, IndexWheel]] = {}
-        self._turns: dict[str, threading.Lock] = {}
-        self._mutex = threading.Lock()
 
     def wheels(self, distribution: str) -> dict[str, IndexWheel]:
         """Every wheel of a distribution by file name; empty if the index doesn't have it.
@@ -45,23 +43,28 @@ class PackageIndex:
         Raises `FetchError` if the index can't be read.
         """
         name = canonicalize_name(distribution)
-        with self._mutex:
-            turn = self._turns.setdefault(name, threading.Lock())
-        with turn:
-            if name not in self._pages:
-                self._pages[name] = {wheel.file: wheel for wheel in self._read(name)}
-            return self._pages[name]
+        page = self._pages.get(name)
+        if page is None:
+            page = self._pages[name] = {wheel.file: wheel for wheel in self._read(name)}
+        return page
 
     def _read(self, name: str) -> Iterator[IndexWheel]:
         client = PyPISimple(
             session=session(), accept=ACCEPT_ANY, **({"endpoint": self._url} if self._url else {})
         )
         try:
-            page = client.get_project_page(name)
+            try:
+                page = client.get_project_page(name)
+            except ChunkedEncodingError:  # it broke off, which is no status that the session retries
+                page = client.get_project_page(name)
         except NoSuchProjectError:
             return
-        except (RequestException, ValueError, RuntimeError) as error:
-            raise FetchError(f"package index, {name}: {error}") from None
+        except (ValueError, RuntimeError) as error:
+            raise FetchError(f"package index, {name}: not a project page: {error}", hint=INDEX_HINT) from None
+        except HTTPError as error:
+            raise FetchError(f"package index: {error}", hint=INDEX_HINT) from None
+        except RequestException as error:
+            raise FetchError(f"package index, {name}: {reason(error)}", hint=INDEX_HINT) from None
         for package in page.packages:
             if package.package_type == "wheel":
                 yield IndexWheel(

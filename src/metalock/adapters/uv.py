@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from packaging.tags import Tag
 from packaging.utils import BuildTag, parse_wheel_filename
 
-from metalock.adapters.http import content_length
+from metalock.adapters.http import INDEX_HINT, content_length
 from metalock.adapters.proc import Completed, run
 from metalock.errors import FetchError, ToolError, UnsolvableError
 from metalock.platforms import Platform
@@ -49,7 +49,7 @@ INHERITED = (
 """What uv may know of this machine: how to reach servers, and nothing that changes a resolution."""
 _INDEX_FAILED = re.compile(
     r"error sending request|Failed to (?:fetch|download)|HTTP status|error decoding response body"
-    r"|unexpected (?:JSON|HTML)|Hash mismatch|returned an? 40[13] "
+    r"|unexpected (?:JSON|HTML)|Hash mismatch|returned an? 403 |credentials \(401"
     r"|[Nn]etwork (?:connectivity is|was) disabled"
 )
 """Uv's words for an index that can't be reached, refuses, or sends what can't be used."""
@@ -181,9 +181,7 @@ def _preferences(versions: Mapping[str, str]) -> str:
 def _failure(result: Completed) -> UnsolvableError | FetchError | ToolError:
     text = result.stderr.strip().removeprefix("error: ")
     if _INDEX_FAILED.search(text):
-        return FetchError(
-            f"package index: {text}", hint="The index is set by UV_DEFAULT_INDEX or PIP_INDEX_URL."
-        )
+        return FetchError(f"package index: {text}", hint=INDEX_HINT)
     if "No solution found" in text or "unsatisfiable" in text:
         return UnsolvableError(text)
     return ToolError(f"uv pip compile ended with {result.code}: {text}")

@@ -138,7 +138,7 @@ def _conda_entry(package: CondaPackage, lock: Lock) -> dict[str, object]:
         "version": package.version,
         "manager": "conda",
         "platform": str(lock.platform),
-        "dependencies": to_dependencies(package.specs),
+        "dependencies": to_dependencies(package.depends),
         "url": package.url,
         "hash": {"md5": md5, "sha256": package.sha256},
         "categories": {"main"},

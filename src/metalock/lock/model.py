@@ -58,21 +58,20 @@ class CondaPackage:
         return f"{self.channel}/{self.subdir}/{self.file_name}"
 
     @property
-    def specs(self) -> tuple[str, ...]:
-        """What this needs, as match specs (CEP 29)."""
-        specs = self.record.get("depends")
-        return tuple(str(spec) for spec in specs) if isinstance(specs, list) else ()
+    def depends(self) -> tuple[str, ...]:
+        """Match specs (CEP 29), in the record's order."""
+        depends = self.record.get("depends")
+        return tuple(str(spec) for spec in depends) if isinstance(depends, list) else ()
 
     @property
-    def depends(self) -> frozenset[str]:
-        """The names of what this needs."""
-        names = (_SPEC_NAME.match(spec) for spec in self.specs)
-        return frozenset(name[0] for name in names if name)
+    def needs(self) -> frozenset[str]:
+        """The names of what this depends on."""
+        return frozenset(name[0] for spec in self.depends if (name := _SPEC_NAME.search(spec)))
 
     @property
     def needs_python(self) -> bool:
         """Whether this package installs into `site-packages`, where pip would see it."""
-        return "python" in self.depends
+        return "python" in self.needs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +109,7 @@ class Lock:
         Where packages need each other, such as Python and pip, those that Python needs give way.
         """
         packages = {package.name: package for package in self.conda}
-        graph = {name: sorted(p.depends & packages.keys() - {name}) for name, p in packages.items()}
+        graph = {name: sorted(p.needs & packages.keys() - {name}) for name, p in packages.items()}
         if "python" in graph:
             graph["python"] = [name for name in graph["python"] if not packages[name].needs_python]
         sorter = _acyclic(graph)

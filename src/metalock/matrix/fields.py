@@ -45,7 +45,7 @@ def describe(value: object) -> str:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`; did you mean "python"?`, or nothing where no known word is near."""
-    near = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.75)
     return f'; did you mean "{near[0]}"?' if near else ""
 
 
@@ -64,7 +64,7 @@ def join(path: str, key: str | int) -> str:
 
 
 class Faults:
-    """The faults found so far, in the order of the file."""
+    """The faults found so far."""
 
     def __init__(self) -> None:
         self.texts: dict[str, None] = {}

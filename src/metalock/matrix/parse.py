@@ -18,6 +18,7 @@ from metalock.platforms import Platform
 SCHEMA = 1
 YEARS = range(2000, 2200)
 STACK_NAME = re.compile(r"(?=.{1,64}\Z)[a-z0-9]+(?:[._-][a-z0-9]+)*")
+STACK_NAMES = "expected a name of at most 64 lower-case letters and digits, joined by single dots, _ or -"
 TOP_KEYS = ("schema", "channels", "exclude-newer", "packages", "platform", "stack")
 STACK_KEYS = ("python", *COLUMNS, "packages", "variables")
 
@@ -58,7 +59,7 @@ def _read_matrix(faults: Faults, table: Mapping[str, object]) -> Matrix:
         conda_packages=values.read_conda_packages(faults, packages.get("conda", {}), "packages.conda"),
         from_conda=tuple(sorted({name for name in from_conda if name})),
         rows=_read_stacks(faults, table, {p: floor for p, (floor, _) in platforms.items()}, everyone),
-        defaults={platform: default for platform, (_, default) in platforms.items()},
+        defaults={platform: default for platform, (_, default) in platforms.items() if default is not None},
     )
 
 
@@ -73,9 +74,9 @@ def _read_cutoff(faults: Faults, value: object) -> str:
     return ""
 
 
-def _read_platforms(faults: Faults, table: Mapping[str, object]) -> dict[Platform, tuple[str, str]]:
+def _read_platforms(faults: Faults, table: Mapping[str, object]) -> dict[Platform, tuple[str, str | None]]:
     """Default floor and default environment of each platform."""
-    platforms: dict[Platform, tuple[str, str]] = {}
+    platforms: dict[Platform, tuple[str, str | None]] = {}
     for key, value in (faults.take(table, "", "platform", dict) or {}).items():
         path = join("platform", key)
         if key not in tuple(Platform):
@@ -83,9 +84,12 @@ def _read_platforms(faults: Faults, table: Mapping[str, object]) -> dict[Platfor
             faults.add(path, f"unknown platform{guess}")
             continue
         platform = Platform(key)
-        entry = values.read_table(faults, value, path)
+        platforms[platform] = ("", None)
+        entry = faults.of_kind(value, path, dict)
+        if entry is None:
+            continue
         faults.unknown_keys(entry, path, (platform.floor_key, "default"))
-        default = faults.take(entry, path, "default", str) or ""
+        default = faults.take(entry, path, "default", str)
         floor = faults.take(entry, path, platform.floor_key, str)
         if floor is not None:
             values.read_floor(faults, floor, join(path, platform.floor_key), platform)
@@ -145,7 +149,7 @@ def _read_stacks(
     for name, value in stacks.items():
         path = join("stack", name)
         if not STACK_NAME.fullmatch(name):
-            faults.add(path, "a stack's name is lower-case letters and digits, joined by single dots, _ or -")
+            faults.add(path, STACK_NAMES)
         stack = faults.of_kind(value, path, dict)
         if stack is None:
             continue
@@ -214,7 +218,7 @@ def _check_defaults(faults: Faults, matrix: Matrix) -> None:
     for platform, default in matrix.defaults.items():
         path = join(join("platform", platform), "default")
         stack, _, _ = default.rpartition("-py")
-        if not matrix.rows or faults.within(path) or faults.within(join("stack", stack)):
+        if not matrix.rows or faults.within(join("stack", stack)):
             continue
         if default not in envs.get(platform, {}):
             guess = did_you_mean(default, envs.get(platform, {}))

@@ -26,38 +26,39 @@ VARIABLE_VALUE = re.compile(r"[A-Za-z0-9 _.,:;/=+@%-]*")
 
 
 @lru_cache(maxsize=4096)
-def parse_specifier(text: str) -> SpecifierSet:
-    """A PEP 440 specifier; a bare version or `2.18.*` means `==`, and `*` any version.
+def normal_specifier(text: str) -> str:
+    """A PEP 440 specifier, its clauses sorted; a bare version or `2.18.*` means `==`, and `*` any version.
 
     Raises `InvalidSpecifier`.
 
-    >>> str(parse_specifier("2.18.*")), str(parse_specifier("*"))
-    ('==2.18.*', '')
+    >>> normal_specifier("2.18.*"), normal_specifier(">=1.26, <2"), normal_specifier("*")
+    ('==2.18.*', '<2,>=1.26', '')
     """
-    if text.strip() == "*":
-        return SpecifierSet("")
+    text = text.strip()
+    if text == "*":
+        return ""
     try:
         Version(text.removesuffix(".*"))
     except InvalidVersion:
-        return SpecifierSet(text)
-    return SpecifierSet(f"=={text.strip()}")
+        clauses = sorted(str(clause) for clause in SpecifierSet(text))
+        if not clauses or any(clause.startswith("===") for clause in clauses):
+            raise InvalidSpecifier(text) from None
+        return ",".join(clauses)
+    return f"=={text}"
 
 
 def read_specifier(faults: Faults, value: object, path: str) -> str | None:
-    """A version specifier, normalised and sorted; empty for any version."""
+    """A version specifier, normalised; empty for any version."""
     text = faults.of_kind(value, path, str)
     if text is None:
         return None
     try:
-        specifier = parse_specifier(text)
+        return normal_specifier(text)
     except InvalidSpecifier:
-        specifier = None
-    if specifier is None or not (specifier or text.strip() == "*") or "===" in text:
         faults.add(
             path, f'expected a version or PEP 440 specifier such as ">=1.26,<2", found {describe(value)}'
         )
         return None
-    return ",".join(sorted(str(clause) for clause in specifier))
 
 
 def read_reason(faults: Faults, value: object, path: str) -> str | None:
@@ -77,7 +78,7 @@ def read_pip_name(faults: Faults, value: object, path: str) -> str | None:
     try:
         return str(canonicalize_name(text, validate=True))
     except InvalidName:
-        faults.add(path, f"not the name of a Python distribution: {describe(value)}")
+        faults.add(path, f"expected the name of a Python distribution, found {describe(value)}")
         return None
 
 
@@ -88,7 +89,7 @@ def read_pip_packages(faults: Faults, value: object, path: str) -> dict[str, str
         name = read_pip_name(faults, key, join(path, key))
         specifier = read_specifier(faults, spec, join(path, key))
         if name in COLUMNS:
-            faults.add(join(path, key), "a column, which stacks and their platforms set themselves")
+            faults.add(join(path, key), "a column; expected in a stack, not among packages")
         elif name in packages:
             faults.add(join(path, key), f"{name} stands here twice")
         elif name is not None and specifier is not None:
@@ -102,7 +103,7 @@ def read_conda_packages(faults: Faults, value: object, path: str) -> dict[str, s
     for name, spec in (faults.of_kind(value, path, dict) or {}).items():
         where = join(path, name)
         if not CONDA_NAME.fullmatch(name):
-            faults.add(where, "not the name of a conda package")
+            faults.add(where, "expected the name of a conda package, in lower case")
         elif name == "python":
             faults.add(where, "the `python` of each stack says this")
         elif faults.of_kind(spec, where, str) is not None:
@@ -155,13 +156,13 @@ def read_variables(faults: Faults, value: object, path: str) -> dict[str, str]:
     for name, text in (faults.of_kind(value, path, dict) or {}).items():
         where = join(path, name)
         if not VARIABLE.fullmatch(name):
-            faults.add(where, "not the name of an environment variable")
+            faults.add(where, "expected the name of an environment variable")
         if faults.of_kind(text, where, str) is None:
             continue
         if VARIABLE_VALUE.fullmatch(text):
             variables[name] = text
         else:
-            faults.add(where, "the value holds a character with a meaning to shells or YAML")
+            faults.add(where, "expected letters, digits, spaces and _.,:;/=+@%- only")
     return dict(sorted(variables.items()))
 
 
@@ -230,6 +231,8 @@ def _read_watch(faults: Faults, value: object, path: str) -> tuple[str, str] | N
     try:
         requirement = Requirement(text)
     except InvalidRequirement:
+        requirement = None
+    if requirement is None or requirement.url or requirement.marker or requirement.extras:
         faults.add(path, f'expected a requirement such as "jax>=0.3.15", found {describe(value)}')
         return None
     return str(canonicalize_name(requirement.name)), str(requirement.specifier)

@@ -1,0 +1,1 @@
+"""Whole runs against a channel and an index on loopback."""
