@@ -16,9 +16,10 @@ from metalock.binaries import Binary, Format, Import, Library, LinkKind, Lookup
 
 ENTRY = "tensorflow/python/_pywrap_tensorflow_internal.so"
 """What `import tensorflow` loads with RTLD_GLOBAL (tensorflow/python/pywrap_tensorflow.py)."""
-_TENSORFLOW_NAME = re.compile(
-    r"_?(?:TFE?_|TFNPD_|TSL_|SP_|TP_)[A-Z]"
-    r"|_?_ZN?[A-Z]*[KRPTSVIN]*\w*?(?:10tensorflow|3tsl|3xla|15stream_executor|4absl|6google8protobuf|5mlir)"
+_C_NAME = re.compile(r"_?(?:TFE?|TFNPD|TSL|SE|SP|TP)_[A-Z]")
+_MANGLED = re.compile(r"_{1,4}Z")
+_NAMESPACE = re.compile(
+    r"N[rVK]*[RO]?(?:10tensorflow|3tsl|3xla|15stream_executor|4absl|6google8protobuf|4mlir)"
 )
 _MACOS_SYSTEM = ("/usr/lib/", "/System/")
 _ELF_SYSTEM = re.compile(
@@ -128,12 +129,17 @@ class Images:
 
 
 def is_tensorflow_symbol(name: str) -> bool:
-    """Whether TensorFlow, or a library that it carries, is where the symbol should come from.
+    """Whether the symbol can only come from TensorFlow, a library that it carries, or a plugin itself.
+
+    Of C++ names, those that name one of their namespaces anywhere (Itanium ABI, nested names): the system
+    has no `std::vector<tensorflow::Tensor>` either.
 
     >>> is_tensorflow_symbol("_TF_NewStatus"), is_tensorflow_symbol("_malloc")
     (True, False)
     """
-    return _TENSORFLOW_NAME.match(name) is not None
+    if _MANGLED.match(name):
+        return _NAMESPACE.search(name) is not None
+    return _C_NAME.match(name) is not None
 
 
 def is_system(library: Library, binary: Binary) -> bool:
