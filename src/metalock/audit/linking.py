@@ -106,8 +106,8 @@ class Images:
         for library in image.libraries:
             if library.kind is LinkKind.REEXPORT:
                 onwards = self.locate(library.name, path)
-                if onwards is None and is_system(library, image):
-                    return not is_tensorflow_symbol(wanted.name)
+                if onwards is None and is_system(library, image) and not is_tensorflow_symbol(wanted.name):
+                    return True
                 if onwards is None or onwards in seen or onwards not in self._binaries:
                     continue
                 if self._provides(self._binaries[onwards], onwards, wanted, seen):
