@@ -81,7 +81,8 @@ class Images:
         symbols = [
             wanted.name
             for wanted in binary.imports or ()
-            if not wanted.weak and not self._bound(wanted, found, absent, scope)
+            if not wanted.weak
+            and not self._bound(wanted, found, absent, [binary] if wanted.lookup is Lookup.SELF else scope)
         ]
         return Missing(libraries=tuple(sorted(absent)), symbols=tuple(sorted(set(symbols))))
 
