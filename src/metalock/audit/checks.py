@@ -115,38 +115,33 @@ def _rounded_up(version: tuple[int, ...]) -> tuple[int, int]:
 
 def check_linking(case: Case) -> Iterator[AuditFinding]:
     for wheel in case.wheels:
+        if wheel.name in PLUGINS and wheel.binaries and case.images.unread:
+            detail = f"can't be compared with TensorFlow: {min(case.images.unread)} was not read"
+            yield AuditFinding(rule=Rule.UNREADABLE, package=label(wheel), detail=detail)
+            continue
         for path in sorted(wheel.binaries):
-            missing = case.images.missing(path)
-            optional = optional_reason(wheel.name, path)
-            if wheel.name in PLUGINS and wheel.binaries[path].imports is None:
-                detail = "its imports were not read"
-                yield AuditFinding(rule=Rule.UNREADABLE, package=label(wheel), path=path, detail=detail)
-            if optional is not None:
-                if missing:
-                    yield AuditFinding(
-                        rule=Rule.OPTIONAL,
-                        package=label(wheel),
-                        path=path,
-                        detail=f"would not load; it is {optional}",
-                        names=(*missing.libraries, *missing.symbols),
-                    )
-                continue
-            if missing.libraries:
-                yield AuditFinding(
-                    rule=Rule.LIBRARY,
-                    package=label(wheel),
-                    path=path,
-                    detail=f"{len(missing.libraries)} libraries that it links are in no wheel of the lock",
-                    names=missing.libraries,
-                )
-            if missing.symbols and wheel.name in PLUGINS:
-                yield AuditFinding(
-                    rule=Rule.SYMBOL,
-                    package=label(wheel),
-                    path=path,
-                    detail=f"{len(missing.symbols)} symbols that it imports are exported by nothing",
-                    names=missing.symbols,
-                )
+            yield from _check_links(case, wheel, path)
+
+
+def _check_links(case: Case, wheel: WheelFacts, path: str) -> Iterator[AuditFinding]:
+    def finding(rule: Rule, detail: str, names: tuple[str, ...] = ()) -> AuditFinding:
+        return AuditFinding(rule=rule, package=label(wheel), path=path, detail=detail, names=names)
+
+    if wheel.name in PLUGINS and wheel.binaries[path].imports is None:
+        yield finding(Rule.UNREADABLE, "its imports were not read")
+    missing = case.images.missing(path)
+    optional = optional_reason(wheel.name, path)
+    if optional is not None:
+        if missing:
+            names = (*missing.libraries, *missing.symbols)
+            yield finding(Rule.OPTIONAL, f"would not load; it is {optional}", names)
+        return
+    if missing.libraries:
+        detail = f"libraries that are found nowhere: {len(missing.libraries)}"
+        yield finding(Rule.LIBRARY, detail, missing.libraries)
+    if missing.symbols and wheel.name in PLUGINS:
+        detail = f"symbols that nothing exports to it: {len(missing.symbols)}"
+        yield finding(Rule.SYMBOL, detail, missing.symbols)
 
 
 def check_stubs(case: Case) -> Iterator[AuditFinding]:

@@ -47,15 +47,21 @@ class Images:
         self._binaries = binaries
         self._paths = {*paths, *binaries}
         self.loaded: dict[str, Binary] = {}
+        self.unread: set[str] = set()
+        """What TensorFlow loads and could not be looked at: while there is any, plugins are not judged."""
         if entry in binaries:
             self._load(entry)
+        else:
+            self.unread.add(entry)
 
     def _load(self, path: str) -> None:
         binary = self._binaries[path]
         self.loaded[path] = binary
         for library in binary.libraries:
             found = self.locate(library.name, path)
-            if found is not None and found in self._binaries and found not in self.loaded:
+            if found is not None and found not in self._binaries:
+                self.unread.add(found)
+            elif found is not None and found not in self.loaded:
                 self._load(found)
 
     def locate(self, name: str, user: str) -> str | None:
