@@ -165,8 +165,10 @@ def _check_links(case: Case, wheel: WheelFacts, path: str) -> Iterator[AuditFind
 
 
 def check_stubs(case: Case) -> Iterator[AuditFinding]:
+    stubs = {wheel.name for wheel in case.wheels if wheel.is_stub}
+    held = any(package.name in TENSORFLOW and package.name not in stubs for package in case.lock.pip)
     for wheel in case.wheels:
-        if wheel.is_stub and wheel.name in (*TENSORFLOW, *PLUGINS):
+        if wheel.is_stub and (wheel.name in PLUGINS or (wheel.name in TENSORFLOW and not held)):
             yield AuditFinding(
                 rule=Rule.STUB, package=label(wheel), detail=f"{wheel.file} installs nothing but its metadata"
             )
