@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
@@ -175,17 +176,18 @@ def check_stubs(case: Case) -> Iterator[AuditFinding]:
 
 
 def check_requirements(case: Case) -> Iterator[AuditFinding]:
-    markers = case.lock.platform.marker_environment(case.lock.python)
+    markers = {**case.lock.platform.marker_environment(case.lock.python), "extra": ""}
     for wheel in case.wheels:
         for text in wheel.requires:
             try:
                 requirement = Requirement(text)
-            except InvalidRequirement as error:
-                yield AuditFinding(rule=Rule.REQUIREMENT, package=label(wheel), detail=f"{text!r}: {error}")
+                applies = requirement.marker is None or requirement.marker.evaluate(markers)
+            except (InvalidRequirement, UndefinedComparison, UndefinedEnvironmentName) as error:
+                detail = f"can't be told whether {text!r} holds: {error}"
+                yield AuditFinding(rule=Rule.UNREADABLE, package=label(wheel), detail=detail)
                 continue
-            if requirement.marker is not None and not requirement.marker.evaluate({**markers, "extra": ""}):
-                continue
-            yield from _check_requirement(case, wheel, requirement)
+            if applies:
+                yield from _check_requirement(case, wheel, requirement)
 
 
 def _check_requirement(case: Case, wheel: WheelFacts, requirement: Requirement) -> Iterator[AuditFinding]:
