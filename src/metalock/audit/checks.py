@@ -8,6 +8,7 @@ from functools import cached_property
 
 from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
@@ -175,6 +176,19 @@ def check_stubs(case: Case) -> Iterator[AuditFinding]:
             )
 
 
+def check_python(case: Case) -> Iterator[AuditFinding]:
+    for wheel in case.wheels:
+        try:
+            wanted = SpecifierSet(wheel.requires_python or "")
+        except InvalidSpecifier as error:
+            detail = f"can't be told which Python it requires: {error}"
+            yield AuditFinding(rule=Rule.UNREADABLE, package=label(wheel), detail=detail)
+            continue
+        if not wanted.contains(case.lock.python, prereleases=True):
+            detail = f"requires Python {wheel.requires_python}, and {case.lock.python} is locked"
+            yield AuditFinding(rule=Rule.REQUIREMENT, package=label(wheel), detail=detail)
+
+
 def check_requirements(case: Case) -> Iterator[AuditFinding]:
     markers = {**case.lock.platform.marker_environment(case.lock.python), "extra": ""}
     for wheel in case.wheels:
@@ -246,6 +260,7 @@ CHECKS: tuple[Callable[[Case], Iterator[AuditFinding]], ...] = (
     check_floor,
     check_linking,
     check_stubs,
+    check_python,
     check_requirements,
     check_numpy,
     check_overlap,
