@@ -30,7 +30,7 @@ class Audited:
 def read_audit(workspace: Workspace, cell: Cell, lock: Lock) -> Audit | None:
     """The result beside the lock, unless it is about another lock; its reports are those known now."""
     path = workspace.folder(cell) / AUDIT_FILE
-    audit = parse_audit(path.read_text(encoding="utf-8")) if path.is_file() else None
+    audit = parse_audit(path.read_bytes()) if path.is_file() else None
     return renewed(audit, lock) if audit is not None and audit.lock == lock_digest(lock) else None
 
 
