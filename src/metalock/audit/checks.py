@@ -13,11 +13,12 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
 from metalock.audit.facts import WheelFacts
+from metalock.audit.floors import admitting, rounded_up, shown
 from metalock.audit.known import optional_reason
 from metalock.audit.linking import Images
 from metalock.audit.rules import AuditFinding, Rule
 from metalock.lock.model import Lock
-from metalock.platforms import UV_GLIBC_TARGETS, Platform, parse_release
+from metalock.platforms import parse_release
 
 TENSORFLOW = ("tensorflow", "tensorflow-macos", "tensorflow-cpu")
 NUMPY_ABI = 2
@@ -90,7 +91,7 @@ def check_floor(case: Case) -> Iterator[AuditFinding]:
     platform, floor = case.lock.platform, parse_release(case.lock.floor)
     for wheel in case.wheels:
         floors = {path: binary.floor for path, binary in wheel.binaries.items() if binary.floor}
-        above = {path: needed for path, needed in floors.items() if _rounded_up(needed) > floor}
+        above = {path: needed for path, needed in floors.items() if rounded_up(needed) > floor}
         if above:
             highest = max(above.values())
             path = min(path for path, needed in above.items() if needed == highest)
@@ -99,40 +100,9 @@ def check_floor(case: Case) -> Iterator[AuditFinding]:
                 rule=Rule.FLOOR,
                 package=label(wheel),
                 path=path,
-                detail=f"needs {platform.floor_label} {_shown(highest)}, and the floor is {case.lock.floor}{more};"
-                f" {_admitting(platform, _rounded_up(highest))} would do",
+                detail=f"needs {platform.floor_label} {shown(highest)}, and the floor is {case.lock.floor}"
+                f"{more}; {admitting(platform, highest)} would do",
             )
-
-
-def _rounded_up(version: tuple[int, ...]) -> tuple[int, int]:
-    """The least floor that admits it: floors have two numbers.
-
-    >>> _rounded_up((12, 3, 0)), _rounded_up((12, 2, 1)), _rounded_up((14,))
-    ((12, 3), (12, 3), (14, 0))
-    """
-    major, minor, *rest = (*version, 0)
-    return (major, minor + 1) if any(rest) else (major, minor)
-
-
-def _shown(version: tuple[int, ...]) -> str:
-    """Without a patch number of zero.
-
-    >>> _shown((12, 3, 0)), _shown((10, 14, 6)), _shown((14,))
-    ('12.3', '10.14.6', '14.0')
-    """
-    return ".".join(str(number) for number in (_rounded_up(version) if not any(version[2:]) else version))
-
-
-def _admitting(platform: Platform, needed: tuple[int, int]) -> str:
-    """The least floor that `matrix.toml` takes and that admits it; where there is none, what is needed.
-
-    >>> _admitting(Platform.LINUX_64, (2, 29)), _admitting(Platform.OSX_64, (10, 16))
-    ('2.31', '11.0')
-    """
-    if platform.is_macos:
-        return "11.0" if (10, 15) < needed < (11, 0) else ".".join(map(str, needed))
-    offered = (target for target in UV_GLIBC_TARGETS if parse_release(target) >= needed)
-    return next(offered, ".".join(map(str, needed)))
 
 
 def check_linking(case: Case) -> Iterator[AuditFinding]:
