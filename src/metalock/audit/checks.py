@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
 from metalock.audit.facts import WheelFacts
+from metalock.audit.floors import admitting, rounded_up, shown
 from metalock.audit.known import optional_reason
 from metalock.audit.linking import Images
 from metalock.audit.rules import AuditFinding, Rule
@@ -85,90 +88,90 @@ def check_architecture(case: Case) -> Iterator[AuditFinding]:
 
 
 def check_floor(case: Case) -> Iterator[AuditFinding]:
-    floor = parse_release(case.lock.floor)
-    name = case.lock.platform.floor_label
+    platform, floor = case.lock.platform, parse_release(case.lock.floor)
     for wheel in case.wheels:
-        above = {path: _rounded_up(b.floor) for path, b in wheel.binaries.items() if b.floor}
-        above = {path: version for path, version in above.items() if version > floor}
+        floors = {path: binary.floor for path, binary in wheel.binaries.items() if binary.floor}
+        above = {path: needed for path, needed in floors.items() if rounded_up(needed) > floor}
         if above:
-            needed = max(above.values())
-            shown = ".".join(str(number) for number in needed)
-            path = min(path for path, version in above.items() if version == needed)
-            more = f", as do {len(above) - 1} more files above it" if len(above) > 1 else ""
+            highest = max(above.values())
+            path = min(path for path, needed in above.items() if needed == highest)
+            more = f" (files above it: {len(above)})" if len(above) > 1 else ""
             yield AuditFinding(
                 rule=Rule.FLOOR,
                 package=label(wheel),
                 path=path,
-                detail=f"needs {name} {shown}, and the floor is {case.lock.floor}{more}; {shown} would do",
+                detail=f"needs {platform.floor_label} {shown(highest)}, and the floor is {case.lock.floor}"
+                f"{more}; {admitting(platform, highest)} would do",
             )
-
-
-def _rounded_up(version: tuple[int, ...]) -> tuple[int, int]:
-    """The least floor that admits it: floors have two numbers.
-
-    >>> _rounded_up((12, 3, 0)), _rounded_up((12, 2, 1))
-    ((12, 3), (12, 3))
-    """
-    major, minor, *rest = (*version, 0)
-    return (major, minor + 1) if any(rest) else (major, minor)
 
 
 def check_linking(case: Case) -> Iterator[AuditFinding]:
     for wheel in case.wheels:
+        if wheel.name in PLUGINS and wheel.binaries and case.images.unread:
+            detail = f"can't be compared with TensorFlow: {min(case.images.unread)} was not read"
+            yield AuditFinding(rule=Rule.UNREADABLE, package=label(wheel), detail=detail)
+            continue
         for path in sorted(wheel.binaries):
-            missing = case.images.missing(path)
-            optional = optional_reason(wheel.name, path)
-            if wheel.name in PLUGINS and wheel.binaries[path].imports is None:
-                detail = "its imports were not read"
-                yield AuditFinding(rule=Rule.UNREADABLE, package=label(wheel), path=path, detail=detail)
-            if optional is not None:
-                if missing:
-                    yield AuditFinding(
-                        rule=Rule.OPTIONAL,
-                        package=label(wheel),
-                        path=path,
-                        detail=f"would not load; it is {optional}",
-                        names=(*missing.libraries, *missing.symbols),
-                    )
-                continue
-            if missing.libraries:
-                yield AuditFinding(
-                    rule=Rule.LIBRARY,
-                    package=label(wheel),
-                    path=path,
-                    detail=f"{len(missing.libraries)} libraries that it links are in no wheel of the lock",
-                    names=missing.libraries,
-                )
-            if missing.symbols and wheel.name in PLUGINS:
-                yield AuditFinding(
-                    rule=Rule.SYMBOL,
-                    package=label(wheel),
-                    path=path,
-                    detail=f"{len(missing.symbols)} symbols that it imports are exported by nothing",
-                    names=missing.symbols,
-                )
+            yield from _check_links(case, wheel, path)
+
+
+def _check_links(case: Case, wheel: WheelFacts, path: str) -> Iterator[AuditFinding]:
+    def finding(rule: Rule, detail: str, names: tuple[str, ...] = ()) -> AuditFinding:
+        return AuditFinding(rule=rule, package=label(wheel), path=path, detail=detail, names=names)
+
+    if wheel.name in PLUGINS and wheel.binaries[path].imports is None:
+        yield finding(Rule.UNREADABLE, "its imports were not read")
+    missing = case.images.missing(path)
+    optional = optional_reason(wheel.name, path)
+    if optional is not None:
+        if missing:
+            names = (*missing.libraries, *missing.symbols)
+            yield finding(Rule.OPTIONAL, f"would not load; it is {optional}", names)
+        return
+    if missing.libraries:
+        detail = f"libraries that are found nowhere: {len(missing.libraries)}"
+        yield finding(Rule.LIBRARY, detail, missing.libraries)
+    if missing.symbols and wheel.name in PLUGINS:
+        detail = f"symbols that nothing exports to it: {len(missing.symbols)}"
+        yield finding(Rule.SYMBOL, detail, missing.symbols)
 
 
 def check_stubs(case: Case) -> Iterator[AuditFinding]:
+    stubs = {wheel.name for wheel in case.wheels if wheel.is_stub}
+    held = any(package.name in TENSORFLOW and package.name not in stubs for package in case.lock.pip)
     for wheel in case.wheels:
-        if wheel.is_stub and wheel.name in (*TENSORFLOW, *PLUGINS):
+        if wheel.is_stub and (wheel.name in PLUGINS or (wheel.name in TENSORFLOW and not held)):
             yield AuditFinding(
                 rule=Rule.STUB, package=label(wheel), detail=f"{wheel.file} installs nothing but its metadata"
             )
 
 
+def check_python(case: Case) -> Iterator[AuditFinding]:
+    for wheel in case.wheels:
+        try:
+            wanted = SpecifierSet(wheel.requires_python or "")
+        except InvalidSpecifier as error:
+            detail = f"can't be told which Python it requires: {error}"
+            yield AuditFinding(rule=Rule.UNREADABLE, package=label(wheel), detail=detail)
+            continue
+        if not wanted.contains(case.lock.python, prereleases=True):
+            detail = f"requires Python {wheel.requires_python}, and {case.lock.python} is locked"
+            yield AuditFinding(rule=Rule.REQUIREMENT, package=label(wheel), detail=detail)
+
+
 def check_requirements(case: Case) -> Iterator[AuditFinding]:
-    markers = case.lock.platform.marker_environment(case.lock.python)
+    markers = {**case.lock.platform.marker_environment(case.lock.python), "extra": ""}
     for wheel in case.wheels:
         for text in wheel.requires:
             try:
                 requirement = Requirement(text)
-            except InvalidRequirement as error:
-                yield AuditFinding(rule=Rule.REQUIREMENT, package=label(wheel), detail=f"{text!r}: {error}")
+                applies = requirement.marker is None or requirement.marker.evaluate(markers)
+            except (InvalidRequirement, UndefinedComparison, UndefinedEnvironmentName) as error:
+                detail = f"can't be told whether {text!r} holds: {error}"
+                yield AuditFinding(rule=Rule.UNREADABLE, package=label(wheel), detail=detail)
                 continue
-            if requirement.marker is not None and not requirement.marker.evaluate({**markers, "extra": ""}):
-                continue
-            yield from _check_requirement(case, wheel, requirement)
+            if applies:
+                yield from _check_requirement(case, wheel, requirement)
 
 
 def _check_requirement(case: Case, wheel: WheelFacts, requirement: Requirement) -> Iterator[AuditFinding]:
@@ -227,6 +230,7 @@ CHECKS: tuple[Callable[[Case], Iterator[AuditFinding]], ...] = (
     check_floor,
     check_linking,
     check_stubs,
+    check_python,
     check_requirements,
     check_numpy,
     check_overlap,

@@ -139,7 +139,7 @@ def compare(pair: Pair, platform: Platform, facts: Mapping[str, WheelFacts]) -> 
     images = Images({**tensorflow.binaries, **plugin.binaries}, (*tensorflow.paths, *plugin.paths))
     entries = []
     for path in sorted(plugin.binaries):
-        if not images.loaded or plugin.binaries[path].imports is None:
+        if images.unread or plugin.binaries[path].imports is None:
             entries.append(_entry(pair, platform, path, GridVerdict.UNREADABLE))
             continue
         missing = images.missing(path)

@@ -14,7 +14,7 @@ from metalock.audit.checks import PLUGINS
 from metalock.audit.facts import WheelFacts
 from metalock.audit.grid import GridEntry, compare, pairs, releases
 from metalock.audit.library import WheelLibrary
-from metalock.errors import FetchError, UsageError
+from metalock.errors import FetchError, NothingSelectedError, UsageError
 from metalock.lock.model import PipPackage
 from metalock.matrix.fields import did_you_mean
 from metalock.matrix.model import TENSORFLOW_DISTRIBUTIONS
@@ -39,6 +39,10 @@ def make_grid(plugin: str, platform: Platform, reporter: Reporter) -> list[GridE
         for release in releases(distribution, index.wheels(distribution).values(), platform)
     ]
     grid = list(pairs(tensorflows, releases(name, index.wheels(name).values(), platform)))
+    if not grid:
+        raise NothingSelectedError(
+            f"nothing to compare: the index has no {name}, or no TensorFlow for {platform}"
+        )
     wanted = {wheel.file: wheel for pair in grid for wheel in pair.wheels_to_read()}
     library = WheelLibrary(index, Cache(settings.cache), reporter=reporter)
     with ThreadPoolExecutor(READERS) as pool:

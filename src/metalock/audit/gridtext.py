@@ -16,8 +16,8 @@ INTRODUCTION = (
     "plugin links is found, and that every symbol that it takes from TensorFlow is exported. It does not",
     "mean that it runs, or computes rightly: a platform id that isn't registered, a crash in a call or",
     "wrong numbers can't be seen this way ([more](../audit.md)). `-`: no wheels for the same Python on this",
-    "platform. Releases before TensorFlow 2.6 and pre-releases are left out. Parts that a plugin loads on",
-    "demand, or never, don't count for the table, and are listed below it.",
+    "platform. `?`: something could not be read. Releases before TensorFlow 2.6 and pre-releases are left",
+    "out. Parts that a plugin loads on demand, or never, don't count for the table, and are listed below it.",
 )
 Rows = dict[tuple[str, str], dict[str, list[GridEntry]]]
 
@@ -34,7 +34,9 @@ def rows_of(entries: Iterable[GridEntry]) -> Rows:
 def verdict_of(entries: Sequence[GridEntry]) -> GridVerdict:
     """A plugin's verdict is that of its worst library, apart from those that it does without."""
     order = (GridVerdict.UNREADABLE, GridVerdict.FAILS, GridVerdict.NO_WHEEL, GridVerdict.LOADS)
-    return min((entry.verdict for entry in _required(entries)), key=order.index)
+    return min(
+        (entry.verdict for entry in _required(entries)), key=order.index, default=GridVerdict.UNREADABLE
+    )
 
 
 def _required(entries: Sequence[GridEntry]) -> list[GridEntry]:
@@ -59,7 +61,7 @@ def to_table(entries: Sequence[GridEntry]) -> str:
     versions = list(dict.fromkeys(entry.version for entry in entries))
     lines = [["TensorFlow", *versions]]
     for (tensorflow, distribution), row in rows_of(entries).items():
-        lines.append([f"{tensorflow} {distribution}", *(field(row[version]) for version in versions)])
+        lines.append([f"{tensorflow} {distribution}", *(field(row.get(version, ())) for version in versions)])
     widths = [max(len(line[i]) for line in lines) for i in range(len(versions) + 1)]
     return "\n".join(
         "  ".join(
@@ -92,7 +94,7 @@ def to_page(entries: Sequence[GridEntry], command: str) -> str:
     ]
     for (tensorflow, distribution), row in rows.items():
         name = tensorflow if distribution == "tensorflow" else f"{tensorflow} ({distribution})"
-        lines.append(f"| {name} | " + " | ".join(field(row[version]) for version in versions) + " |")
+        lines.append(f"| {name} | " + " | ".join(field(row.get(version, ())) for version in versions) + " |")
     return "\n".join([*lines, "", "## What is missing", "", *_failures(entries)]) + "\n"
 
 
@@ -111,4 +113,4 @@ def _failures(entries: Iterable[GridEntry]) -> list[str]:
         if len(missing) > SHOWN:
             lines.append(f"- and {len(missing) - SHOWN} more")
         lines.append("")
-    return lines[:-1] if lines else ["Nothing: every pair that has wheels loads."]
+    return lines[:-1] if lines else ["Nothing, in all that could be read."]

@@ -16,9 +16,10 @@ from metalock.binaries import Binary, Format, Import, Library, LinkKind, Lookup
 
 ENTRY = "tensorflow/python/_pywrap_tensorflow_internal.so"
 """What `import tensorflow` loads with RTLD_GLOBAL (tensorflow/python/pywrap_tensorflow.py)."""
-_TENSORFLOW_NAME = re.compile(
-    r"_?(?:TFE?_|TFNPD_|TSL_|SP_|TP_)[A-Z]"
-    r"|_?_ZN?[A-Z]*[KRPTSVIN]*\w*?(?:10tensorflow|3tsl|3xla|15stream_executor|4absl|6google8protobuf|5mlir)"
+_C_NAME = re.compile(r"_?(?:TFE?|TFNPD|TSL|SE|SP|TP)_[A-Z]")
+_MANGLED = re.compile(r"_{1,4}Z")
+_NAMESPACE = re.compile(
+    r"N[rVK]*[RO]?(?:10tensorflow|3tsl|3xla|15stream_executor|4absl|6google8protobuf|4mlir)"
 )
 _MACOS_SYSTEM = ("/usr/lib/", "/System/")
 _ELF_SYSTEM = re.compile(
@@ -46,15 +47,21 @@ class Images:
         self._binaries = binaries
         self._paths = {*paths, *binaries}
         self.loaded: dict[str, Binary] = {}
+        self.unread: set[str] = set()
+        """What TensorFlow loads and could not be looked at: while there is any, plugins are not judged."""
         if entry in binaries:
             self._load(entry)
+        else:
+            self.unread.add(entry)
 
     def _load(self, path: str) -> None:
         binary = self._binaries[path]
         self.loaded[path] = binary
         for library in binary.libraries:
             found = self.locate(library.name, path)
-            if found is not None and found in self._binaries and found not in self.loaded:
+            if found is not None and found not in self._binaries:
+                self.unread.add(found)
+            elif found is not None and found not in self.loaded:
                 self._load(found)
 
     def locate(self, name: str, user: str) -> str | None:
@@ -80,7 +87,8 @@ class Images:
         symbols = [
             wanted.name
             for wanted in binary.imports or ()
-            if not wanted.weak and not self._bound(wanted, found, absent, scope)
+            if not wanted.weak
+            and not self._bound(wanted, found, absent, [binary] if wanted.lookup is Lookup.SELF else scope)
         ]
         return Missing(libraries=tuple(sorted(absent)), symbols=tuple(sorted(set(symbols))))
 
@@ -105,8 +113,8 @@ class Images:
         for library in image.libraries:
             if library.kind is LinkKind.REEXPORT:
                 onwards = self.locate(library.name, path)
-                if onwards is None and is_system(library, image):
-                    return not is_tensorflow_symbol(wanted.name)
+                if onwards is None and is_system(library, image) and not is_tensorflow_symbol(wanted.name):
+                    return True
                 if onwards is None or onwards in seen or onwards not in self._binaries:
                     continue
                 if self._provides(self._binaries[onwards], onwards, wanted, seen):
@@ -128,12 +136,17 @@ class Images:
 
 
 def is_tensorflow_symbol(name: str) -> bool:
-    """Whether TensorFlow, or a library that it carries, is where the symbol should come from.
+    """Whether the symbol can only come from TensorFlow, a library that it carries, or a plugin itself.
+
+    Of C++ names, those that name one of their namespaces anywhere (Itanium ABI, nested names): the system
+    has no `std::vector<tensorflow::Tensor>` either.
 
     >>> is_tensorflow_symbol("_TF_NewStatus"), is_tensorflow_symbol("_malloc")
     (True, False)
     """
-    return _TENSORFLOW_NAME.match(name) is not None
+    if _MANGLED.match(name):
+        return _NAMESPACE.search(name) is not None
+    return _C_NAME.match(name) is not None
 
 
 def is_system(library: Library, binary: Binary) -> bool:

@@ -66,10 +66,10 @@ def audit_text(audit: Audit) -> str:
     return json.dumps(table, indent=1) + "\n"
 
 
-def parse_audit(text: str) -> Audit | None:
-    """The audit, or None for a text that is none of this schema: it is then made again."""
+def parse_audit(data: bytes) -> Audit | None:
+    """The audit, or None for what is none of this schema: it is then made again."""
     try:
-        table = json.loads(text)
+        table = json.loads(data.decode())
         if table["schema"] != SCHEMA:
             return None
         return Audit(
@@ -78,7 +78,7 @@ def parse_audit(text: str) -> Audit | None:
             binaries=int(table["binaries"]),
             findings=tuple(_finding(item) for item in table["findings"]),
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 

@@ -30,7 +30,7 @@ class Audited:
 def read_audit(workspace: Workspace, cell: Cell, lock: Lock) -> Audit | None:
     """The result beside the lock, unless it is about another lock; its reports are those known now."""
     path = workspace.folder(cell) / AUDIT_FILE
-    audit = parse_audit(path.read_text(encoding="utf-8")) if path.is_file() else None
+    audit = parse_audit(path.read_bytes()) if path.is_file() else None
     return renewed(audit, lock) if audit is not None and audit.lock == lock_digest(lock) else None
 
 
@@ -77,11 +77,11 @@ def audit_lock(lock: Lock, answers: Mapping[str, WheelFacts | MetalockError]) ->
     """Judge one lock by what is known of its wheels, keyed by sha256."""
     wheels, unreadable = [], {}
     for package in lock.pip:
-        answer = answers[package.sha256]
-        if isinstance(answer, MetalockError):
-            unreadable[package.file] = str(answer)
-        else:
+        answer = answers.get(package.sha256)
+        if isinstance(answer, WheelFacts):
             wheels.append(answer)
+        else:
+            unreadable[package.file] = str(answer or "was not read")
     findings = judge(Case(lock=lock, wheels=tuple(wheels), unreadable=unreadable))
     binaries = sum(len(wheel.binaries) for wheel in wheels)
     return make_audit(lock, wheels=len(wheels), binaries=binaries, findings=findings)
