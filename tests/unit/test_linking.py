@@ -365,3 +365,33 @@ def test_elf_name_with_a_slash_is_no_matter_of_run_paths() -> None:
 def test_elf_libraries_of_the_system(name: str, *, is_of_the_system: bool) -> None:
     found = missing(elf(libraries=[name]), at=SO_PLUGIN)
     assert found.libraries == (() if is_of_the_system else (name,))
+
+
+def chain(*, top: Mapping[str, list[str]], middle: Mapping[str, list[str]]) -> Images:
+    """An extension that links liba, which links libb; both libraries lie in `own.libs`."""
+    return Images(
+        {
+            "own/extension.so": elf(libraries=["liba.so"], **top),
+            "own.libs/liba.so": elf(name="liba.so", libraries=["libb.so"], **middle),
+            "own.libs/libb.so": elf(name="libb.so"),
+        }
+    )
+
+
+def test_elf_rpath_serves_what_is_loaded_below_it() -> None:
+    images = chain(top={"rpaths": ["$ORIGIN/../own.libs"]}, middle={})
+    assert images.locate("libb.so", "own.libs/liba.so") == "own.libs/libb.so"
+    assert not images.missing("own.libs/liba.so")
+
+
+@pytest.mark.parametrize(
+    ("top", "middle"),
+    [
+        ({"runpaths": ["$ORIGIN/../own.libs"]}, {}),
+        ({"rpaths": ["$ORIGIN/../own.libs"]}, {"runpaths": ["/opt/lib"]}),
+    ],
+)
+def test_elf_runpath_serves_its_own_binary_alone(
+    top: Mapping[str, list[str]], middle: Mapping[str, list[str]]
+) -> None:
+    assert chain(top=top, middle=middle).missing("own.libs/liba.so").libraries == ("libb.so",)

@@ -12,8 +12,8 @@ from typing import IO
 
 from metalock.errors import ToolError
 
-DEFAULT_LIMIT = 6 << 30
-"""Bytes: the facts of every TensorFlow that there is for one platform, and more."""
+DEFAULT_LIMIT = 16 << 30
+"""Bytes: the facts of every TensorFlow that there is, on all platforms."""
 _MAPPED = 4 << 20
 """Bytes from which on a file is mapped; smaller ones are read, as each map holds a file open."""
 _TEMPORARY = ".new"

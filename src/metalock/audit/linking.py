@@ -46,6 +46,7 @@ class Images:
     def __init__(self, binaries: Mapping[str, Binary], paths: Iterable[str] = (), entry: str = ENTRY) -> None:
         self._binaries = binaries
         self._paths = {*paths, *binaries}
+        self._users: dict[str, set[str]] | None = None
         self.loaded: dict[str, Binary] = {}
         self.unread: set[str] = set()
         """What TensorFlow loads and could not be looked at: while there is any, plugins are not judged."""
@@ -66,11 +67,55 @@ class Images:
 
     def locate(self, name: str, user: str) -> str | None:
         """The path in site-packages that a library's name leads to from `user`, if any does."""
+        return (
+            self._by_own_path(name, user)
+            or self._by_path_of_users(name, user)
+            or next((path for path, image in self.loaded.items() if image.name == name), None)
+        )
+
+    def _by_own_path(self, name: str, user: str) -> str | None:
+        candidates = _candidates(name, posixpath.dirname(user), self._binaries[user])
+        return next((path for path in candidates if path in self._paths), None)
+
+    def _by_path_of_users(self, name: str, user: str) -> str | None:
+        """ELF's DT_RPATH serves what is loaded below it too, up to a DT_RUNPATH (ld.so(8)).
+
+        That is how the libraries in a wheel's `.libs` folder find each other.
+        """
         binary = self._binaries[user]
-        for candidate in _candidates(name, posixpath.dirname(user), binary):
-            if candidate in self._paths:
-                return candidate
-        return next((path for path, image in self.loaded.items() if image.name == name), None)
+        if binary.format is not Format.ELF or binary.runpaths or "/" in name or is_elf_system(name):
+            return None
+        seen, queue = {user}, sorted(self._linked_by().get(user, ()))
+        while queue:
+            above = queue.pop(0)
+            if above in seen:
+                continue
+            seen.add(above)
+            if not self._binaries[above].runpaths and (found := self._by_own_path(name, above)):
+                return found
+            queue += sorted(self._linked_by().get(above, ()))
+        return None
+
+    def _linked_by(self) -> dict[str, set[str]]:
+        """Library to the binaries that link it, as far as paths lead; grown until nothing is added."""
+        if self._users is None:
+            self._users = {}
+            open_ends = [
+                (library.name, path)
+                for path, binary in self._binaries.items()
+                for library in binary.libraries
+                if binary.format is Format.ELF and not is_elf_system(library.name)
+            ]
+            while True:
+                ends = [(n, p, self._by_own_path(n, p) or self._by_path_of_users(n, p)) for n, p in open_ends]
+                for _, path, found in ends:
+                    if found is not None:
+                        self._users.setdefault(found, set()).add(path)
+                left = [(name, path) for name, path, found in ends if found is None]
+                if len(left) == len(open_ends):
+                    break
+                open_ends = left
+        return self._users
 
     def missing(self, user: str) -> Missing:
         """What the binary at `user` needs and wouldn't find, once TensorFlow is loaded."""
@@ -149,11 +194,16 @@ def is_tensorflow_symbol(name: str) -> bool:
     return _C_NAME.match(name) is not None
 
 
+def is_elf_system(name: str) -> bool:
+    """Whether a manylinux wheel may expect the library of the system."""
+    return _ELF_SYSTEM.fullmatch(name) is not None
+
+
 def is_system(library: Library, binary: Binary) -> bool:
     """Whether the operating system brings the library, as far as its name tells."""
     if binary.format is Format.MACH_O:
         return library.name.startswith(_MACOS_SYSTEM)
-    return _ELF_SYSTEM.fullmatch(library.name) is not None
+    return is_elf_system(library.name)
 
 
 def _candidates(name: str, folder: str, binary: Binary) -> Iterator[str]:

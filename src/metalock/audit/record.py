@@ -14,6 +14,7 @@ from metalock.lock.text import lock_digest
 
 AUDIT_FILE = "audit.json"
 SCHEMA = 1
+"""Goes up with the form of the file, and when the rules come to find something else in the same wheels."""
 MEANING = "loads: every library and symbol is found; not that it runs, or computes rightly"
 
 
