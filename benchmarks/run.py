@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import auditing
 import locking
 import scaling
 
@@ -21,6 +22,8 @@ BENCHMARKS: dict[str, Callable[[Path, Path], list[dict[str, object]]]] = {
     "scaling": scaling.matrices,
     "from-nothing": locking.from_nothing,
     "conda-lock": locking.against_conda_lock,
+    "one-wheel": auditing.one_wheel,
+    "wheels": auditing.several_wheels,
 }
 
 

@@ -67,7 +67,8 @@ def show_findings(findings: list[Finding], *, as_json: bool) -> int:
     else:
         for finding in findings:
             out(finding.to_text())
-        say(f"{len(findings)} findings" if findings else "no findings")
+        plural = "" if len(findings) == 1 else "s"
+        say(f"{len(findings) or 'no'} finding{plural}")
     return 1 if findings else 0
 
 

@@ -79,7 +79,7 @@ class Locker:
             python=python,
             exclude_newer=cell.exclude_newer,
             requirements=cell.pip,
-            constraints=kept,
+            constraints=_with_exact(cell.constraints, kept),
         )
         wheels = [wheel for wheel in self._wheels(request, held) if wheel.name not in kept]
         for wheel in wheels:
@@ -146,6 +146,15 @@ class Locker:
             if not offline:
                 raise
             return self._pip.resolve(request, held, from_cache=True)
+
+
+def _with_exact(constraints: Mapping[str, str], versions: Mapping[str, str]) -> dict[str, str]:
+    """The constraints, and that each package of `versions` is exactly of that version."""
+    exact = {name: f"=={version}" for name, version in versions.items()}
+    return {
+        name: ",".join(filter(None, (constraints.get(name), exact.get(name))))
+        for name in sorted({*constraints, *exact})
+    }
 
 
 def _files(lock: Lock) -> Iterator[tuple[str, str, str]]:

@@ -109,7 +109,7 @@ def test_findings_are_exit_code_one(folder: Path) -> None:
     assert run("env", "--check").exit_code == 0
     (folder / "envs" / "linux-64" / "tf2.18-py3.11" / "conda.lock").write_text("")
     result = run("env", "--check")
-    assert (result.exit_code, result.stderr) == (1, "1 findings\n")
+    assert (result.exit_code, result.stderr) == (1, "1 finding\n")
     assert result.stdout.startswith("D003 envs/linux-64/tf2.18-py3.11: conda.lock is not what ")
     result = run("check", "--offline", "--json")
     assert result.exit_code == 1

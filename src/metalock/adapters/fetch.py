@@ -46,7 +46,12 @@ def fetch(
         part = path if path.exists() else folder / f"{wanted.sha256}.part"
         with part.open("ab+") as file:
             transfer = _Transfer(wanted, file, checkpoint)
-            transfer.finish(pause)
+            try:
+                transfer.finish(pause)
+            except FetchError:
+                if not file.tell():
+                    part.unlink()
+                raise
         part.rename(path)
     return path
 

@@ -81,6 +81,7 @@ def _request(
     except requests.RequestException as error:
         raise FetchError(f"{url}: {reason(error)}") from None
     if not response.ok and response.status_code not in accept:
+        response.close()
         raise FetchError(f"{url}: the server answered {response.status_code} {response.reason}")
     return response
 

@@ -5,7 +5,7 @@ Nothing is unpacked to disk but the tables of a binary that are needed, and thos
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -23,7 +23,11 @@ from metalock.errors import UnreadableWheelError
 from metalock.platforms import Platform
 
 GIANT = 256 << 20
-"""Bytes from which on a binary is a provider: TensorFlow's own imports take longer than all the rest."""
+"""Bytes from which on a binary is a provider, of which only the exports matter.
+
+Of TensorFlow's, the imports take longer than all the rest; and what follows the exports isn't inflated,
+not even for its CRC: the wheel's hash is checked.
+"""
 _MOST_METADATA = 16 << 20
 _MAGIC_SIZE = 4
 _SYSTEMS = {Format.MACH_O: "macos", Format.ELF: "linux"}
@@ -105,6 +109,7 @@ class _Binaries:
 
     def _add(self, archive: Archive, member: str, path: str) -> None:
         wanted = self.platform.machine
+        giant = archive.members[member].file_size >= GIANT
         numpy = _NumpyWatch()
         with archive.open(member, numpy.feed) as stream:
             head = stream.peek(HEAD_SIZE)
@@ -121,9 +126,10 @@ class _Binaries:
                     stream,
                     spool,
                     architecture=wanted if found else None,
-                    imports=archive.members[member].file_size < GIANT,
+                    imports=not giant,
                 )
-            stream.drain()
+            if not giant:
+                stream.drain()
         if binary.file_type is FileType.OTHER:
             return
         if binary.architecture != wanted:
@@ -146,26 +152,32 @@ def _detached(binary: Binary) -> Binary:
     return replace(binary, exports=replace(exports, **copies))  # type: ignore[type-var]
 
 
+_NUMPY = b"core._multiarray_umath\0"
+_NUMPY_PREFIXES = {b"numpy._": 2, b"numpy.": 1}
+_SEAM = len(_NUMPY) + 7
+
+
 class _NumpyWatch:
     """Tells which NumPy's headers an extension was compiled with, by the module that `import_array` imports.
 
     Those of NumPy 2 try its new name and then the old one; those of NumPy 1 know the old one alone, and
-    such an extension fails to import beside NumPy 2 (`__multiarray_api.c`; doc "NumPy 2.0 migration guide").
+    such an extension fails to import beside NumPy 2 (`__multiarray_api.c`; "NumPy 2.0 migration guide").
     """
-
-    _SIGNS: Mapping[bytes, int] = {
-        b"numpy._core._multiarray_umath\0": 2,
-        b"numpy.core._multiarray_umath\0": 1,
-    }
-    _SEAM = max(map(len, _SIGNS))
 
     def __init__(self) -> None:
         self.major = 0
         self._tail = b""
 
     def feed(self, chunk: bytes) -> None:
-        seam = self._tail + chunk[: self._SEAM]
-        for sign, major in self._SIGNS.items():
-            if major > self.major and (sign in chunk or sign in seam):
-                self.major = major
-        self._tail = chunk[-self._SEAM :]
+        """Look at the next bytes, and across the seam to those before."""
+        self._search(self._tail + chunk[:_SEAM])
+        self._search(chunk)
+        self._tail = chunk[-_SEAM:]
+
+    def _search(self, data: bytes) -> None:
+        at = data.find(_NUMPY)
+        while at >= 0:
+            for prefix, major in _NUMPY_PREFIXES.items():
+                if data.endswith(prefix, 0, at):
+                    self.major = max(self.major, major)
+            at = data.find(_NUMPY, at + 1)
