@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 from metalock import __version__
 from metalock.adapters.console import make_reporter, out, say
 from metalock.adapters.files import read_text, write_text
+from metalock.audit.standing import audit_words
 from metalock.diff import diff_lines, locks_at
 from metalock.drift import check_drift, check_readme
 from metalock.env import lock_matrix
@@ -72,14 +73,14 @@ def show_findings(findings: list[Finding], *, as_json: bool) -> int:
     return 1 if findings else 0
 
 
-def update_table(path: Path, cells: list[Cell]) -> int:
+def update_table(path: Path, cells: list[Cell], audits: dict[str, str]) -> int:
     """Write the table between the document's markers."""
     text = read_text(path)
     if not has_table(text):
         raise UsageError(
             f"{path} has no markers for the table", hint="They are HTML comments; see docs/design.md."
         )
-    changed = write_text(path, with_table(text, cells))
+    changed = write_text(path, with_table(text, cells, audits))
     say(f"{path}: {'table written' if changed else 'table up to date'}")
     return 0
 
@@ -191,21 +192,24 @@ def list_command(
     """
     workspace = open_workspace(matrix_file)
     cells = list(workspace.cells())
+    states = {cell.name: workspace.state(cell) for cell in cells if cell.unavailable is None}
+    audits = audit_words(workspace, states.values())
     if update is not None:
-        return update_table(update, cells)
+        return update_table(update, cells, audits)
     question = Question(platforms=platforms, pythons=pythons, needs=needs, macos=macos, glibc=glibc)
     answer = ask(select(cells, envs=envs), question)
     if not answer:
         raise NothingSelectedError("no environment of the matrix fulfils all of that")
     if markdown:
-        out(to_markdown(answer))
+        out(to_markdown(answer, audits))
         return 0
-    standings = [str(workspace.state(cell).standing) if cell.unavailable is None else "-" for cell in answer]
+    standings = [str(states[cell.name].standing) if cell.name in states else "-" for cell in answer]
     if as_json:
-        rows = [to_json(cell, standing) for cell, standing in zip(answer, standings, strict=True)]
+        found = zip(answer, standings, strict=True)
+        rows = [to_json(cell, standing, audits.get(cell.name)) for cell, standing in found]
         out(json.dumps(rows, indent=2))
         return 0
-    out(to_text(to_rows(answer, standings)))
+    out(to_text(to_rows(answer, standings, audits)))
     say("* default of its platform")
     for reason in reasons(answer):
         say(f"unavailable: {reason}")
@@ -240,7 +244,9 @@ def check_command(
     workspace = open_workspace(matrix_file)
     cells = select(workspace.cells(), platforms=platforms, envs=envs)
     prune = () if envs else platforms or tuple(Platform)
-    findings = [*check_drift(workspace, cells, prune), *check_readme(workspace)]
+    every = (workspace.state(cell) for cell in workspace.cells() if cell.unavailable is None)
+    audits = audit_words(workspace, every)
+    findings = [*check_drift(workspace, cells, prune), *check_readme(workspace, audits)]
     if not offline:
         from metalock.check import check_index
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from metalock.adapters.files import read_text
 from metalock.findings import Finding, Rule
@@ -40,11 +40,11 @@ def check_drift(
         )
 
 
-def check_readme(workspace: Workspace) -> Iterator[Finding]:
+def check_readme(workspace: Workspace, audits: Mapping[str, str]) -> Iterator[Finding]:
     """The generated table of the README beside the matrix, where it has the markers for one."""
     path = workspace.root / README
     text = read_text(path) if path.is_file() else ""
-    if has_table(text) and with_table(text, list(workspace.cells())) != text:
+    if has_table(text) and with_table(text, list(workspace.cells()), audits) != text:
         yield Finding(
             rule=Rule.TABLE,
             where=README,

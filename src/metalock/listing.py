@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from packaging.specifiers import SpecifierSet
@@ -14,6 +14,10 @@ from metalock.platforms import Platform, parse_release
 
 BEGIN, END = "<!-- metalock:table -->", "<!-- /metalock:table -->"
 _BLOCK = re.compile(f"{re.escape(BEGIN)}\n.*?{re.escape(END)}", re.DOTALL)
+HEADER = (
+    *("environment", "platform", "TensorFlow", "Metal", "TF I/O", "Keras", "NumPy"),
+    *("runs on", "lock", "audit"),
+)
 NEEDS = {
     "metal": "tensorflow-metal",
     "tfio": "tensorflow-io",
@@ -86,9 +90,22 @@ def _range(specifier: str) -> str:
     return specifier.removeprefix("==") or "any"
 
 
-def to_rows(cells: Sequence[Cell], standings: Sequence[str]) -> list[tuple[str, ...]]:
-    """A header and a row for each cell, all text."""
-    header = ("environment", "platform", "TensorFlow", "Metal", "TF I/O", "Keras", "NumPy", "runs on", "lock")
+def to_rows(
+    cells: Sequence[Cell], standings: Sequence[str], audits: Mapping[str, str]
+) -> list[tuple[str, ...]]:
+    """A header and a row for each cell, all text; `audits` is by cell name."""
+    header = (
+        "environment",
+        "platform",
+        "TensorFlow",
+        "Metal",
+        "TF I/O",
+        "Keras",
+        "NumPy",
+        "runs on",
+        "lock",
+        "audit",
+    )
     rows: list[tuple[str, ...]] = [header]
     for cell, standing in zip(cells, standings, strict=True):
         tensorflow = cell.tensorflow
@@ -104,6 +121,7 @@ def to_rows(cells: Sequence[Cell], standings: Sequence[str]) -> list[tuple[str, 
                 ),
                 "-" if cell.unavailable is not None else f"{cell.platform.floor_label} {cell.floor}+",
                 "unavailable" if cell.unavailable is not None else standing,
+                audits.get(cell.name, "-"),
             )
         )
     return rows
@@ -130,7 +148,7 @@ def reasons(cells: Sequence[Cell]) -> list[str]:
     ]
 
 
-def to_json(cell: Cell, standing: str) -> dict[str, object]:
+def to_json(cell: Cell, standing: str, audit: str | None) -> dict[str, object]:
     """A cell as JSON values; `unavailable` is null, or the reason."""
     return {
         "env": cell.env,
@@ -141,12 +159,13 @@ def to_json(cell: Cell, standing: str) -> dict[str, object]:
         "default": cell.is_default,
         "unavailable": cell.unavailable,
         "lock": standing,
+        "audit": audit,
         "columns": {c.name: {"specifier": c.specifier, "unavailable": c.unavailable} for c in cell.columns},
     }
 
 
-def to_markdown(cells: Sequence[Cell]) -> str:
-    """One row for each stack, newest first: what each platform offers, and for which Pythons."""
+def to_markdown(cells: Sequence[Cell], audits: Mapping[str, str]) -> str:
+    """One row for each stack, newest first: what each platform offers, for which Pythons, and its audit."""
     stacks: dict[str, list[Cell]] = {}
     for cell in sorted(cells, key=newness, reverse=True):
         stacks.setdefault(cell.stack, []).append(cell)
@@ -156,7 +175,7 @@ def to_markdown(cells: Sequence[Cell]) -> str:
         "|---|" + "---|" * (len(platforms) + 2),
     ]
     for stack, members in stacks.items():
-        fields = [_markdown_field([c for c in members if c.platform is p]) for p in platforms]
+        fields = [_markdown_field([c for c in members if c.platform is p], audits) for p in platforms]
         fields += [_shared_field(members, name) for name in ("keras", "numpy")]
         lines.append(f"| **{stack}** | " + " | ".join(fields) + " |")
     return "\n".join(lines)
@@ -167,7 +186,7 @@ def _shared_field(cells: Sequence[Cell], name: str) -> str:
     return _escaped("<br>".join(dict.fromkeys(short(cell.column(name)) for cell in cells)))
 
 
-def _markdown_field(cells: Sequence[Cell]) -> str:
+def _markdown_field(cells: Sequence[Cell], audits: Mapping[str, str]) -> str:
     usable = sorted((c for c in cells if c.unavailable is None), key=lambda c: parse_release(c.python))
     if not usable:
         reason = next((c.unavailable for c in cells if c.unavailable), "")
@@ -184,6 +203,11 @@ def _markdown_field(cells: Sequence[Cell]) -> str:
     parts.append(f"Python {_span(usable)}")
     parts += [f"Python {c.python} unavailable: {c.unavailable}" for c in cells if c.unavailable is not None]
     parts.append(f"{newest.platform.floor_label} {newest.floor}+")
+    verdicts = [audits[c.name].partition(",")[0] for c in usable if c.name in audits]
+    if verdicts:
+        counts = {word: verdicts.count(word) for word in dict.fromkeys(verdicts)}
+        alone = len(counts) == 1
+        parts.append("audit: " + ", ".join(word if alone else f"{n} {word}" for word, n in counts.items()))
     return _escaped("<br>".join(parts))
 
 
@@ -203,7 +227,7 @@ def has_table(text: str) -> bool:
     return _BLOCK.search(text) is not None
 
 
-def with_table(text: str, cells: Sequence[Cell]) -> str:
+def with_table(text: str, cells: Sequence[Cell], audits: Mapping[str, str]) -> str:
     """The document with its table written anew between the markers."""
-    block = f"{BEGIN}\n\n{to_markdown(cells)}\n\n{END}"
+    block = f"{BEGIN}\n\n{to_markdown(cells, audits)}\n\n{END}"
     return _BLOCK.sub(lambda _: block, text)

@@ -28,7 +28,8 @@ from metalock.audit.record import (
     renewed,
 )
 from metalock.audit.rules import AuditFinding, Rule
-from metalock.audit.runner import Audited, audit_cells, audit_lock, read_audit
+from metalock.audit.runner import Audited, audit_cells, audit_lock
+from metalock.audit.standing import read_audit
 from metalock.cli import main
 from metalock.errors import FetchError, MetalockError, NothingSelectedError
 from metalock.lock.model import Lock, PipPackage

@@ -144,6 +144,7 @@ def test_list_as_json(folder: Path) -> None:
             "default": True,
             "unavailable": None,
             "lock": "current",
+            "audit": "not audited",
             "columns": {"tensorflow": {"specifier": "==2.18.1", "unavailable": None}},
         }
     ]

@@ -367,19 +367,19 @@ def test_elf_libraries_of_the_system(name: str, *, is_of_the_system: bool) -> No
     assert found.libraries == (() if is_of_the_system else (name,))
 
 
-def chain(*, top: Mapping[str, list[str]], middle: Mapping[str, list[str]]) -> Images:
+def chain(top: Binary, middle: Binary) -> Images:
     """An extension that links liba, which links libb; both libraries lie in `own.libs`."""
     return Images(
         {
-            "own/extension.so": elf(libraries=["liba.so"], **top),
-            "own.libs/liba.so": elf(name="liba.so", libraries=["libb.so"], **middle),
+            "own/extension.so": replace(top, libraries=links("liba.so")),
+            "own.libs/liba.so": replace(middle, name="liba.so", libraries=links("libb.so")),
             "own.libs/libb.so": elf(name="libb.so"),
         }
     )
 
 
 def test_elf_rpath_serves_what_is_loaded_below_it() -> None:
-    images = chain(top={"rpaths": ["$ORIGIN/../own.libs"]}, middle={})
+    images = chain(elf(rpaths=["$ORIGIN/../own.libs"]), elf())
     assert images.locate("libb.so", "own.libs/liba.so") == "own.libs/libb.so"
     assert not images.missing("own.libs/liba.so")
 
@@ -387,11 +387,9 @@ def test_elf_rpath_serves_what_is_loaded_below_it() -> None:
 @pytest.mark.parametrize(
     ("top", "middle"),
     [
-        ({"runpaths": ["$ORIGIN/../own.libs"]}, {}),
-        ({"rpaths": ["$ORIGIN/../own.libs"]}, {"runpaths": ["/opt/lib"]}),
+        (elf(runpaths=["$ORIGIN/../own.libs"]), elf()),
+        (elf(rpaths=["$ORIGIN/../own.libs"]), elf(runpaths=["/opt/lib"])),
     ],
 )
-def test_elf_runpath_serves_its_own_binary_alone(
-    top: Mapping[str, list[str]], middle: Mapping[str, list[str]]
-) -> None:
-    assert chain(top=top, middle=middle).missing("own.libs/liba.so").libraries == ("libb.so",)
+def test_elf_runpath_serves_its_own_binary_alone(top: Binary, middle: Binary) -> None:
+    assert chain(top, middle).missing("own.libs/liba.so").libraries == ("libb.so",)

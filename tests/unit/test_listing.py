@@ -118,15 +118,15 @@ def test_short(column: Requirement | None, text: str) -> None:
 
 def test_rows() -> None:
     answer = ask(CELLS, Question(platforms=(Platform.OSX_ARM64,)))
-    rows = to_rows(answer, ["current", "-", "stale", "-"])
+    rows = to_rows(answer, ["current", "-", "stale", "-"], {"osx-arm64/new-py3.10": "loads"})
     assert rows[1:] == [
-        ("new-py3.10 *", "osx-arm64", "2.18.1", "1.2.0", "-", "-", "-", "macOS 12.0+", "current"),
-        ("gone-py3.10", "osx-arm64", "2.10", "-", "-", "-", "-", "-", "unavailable"),
+        ("new-py3.10 *", "osx-arm64", "2.18.1", "1.2.0", "-", "-", "-", "macOS 12.0+", "current", "loads"),
+        ("gone-py3.10", "osx-arm64", "2.10", "-", "-", "-", "-", "-", "unavailable", "-"),
         (
             *("old-py3.10", "osx-arm64", "2.9.0 (tensorflow-macos)", "-", "unavailable", "2.9.*", "-"),
-            *("macOS 13.0+", "stale"),
+            *("macOS 13.0+", "stale", "-"),
         ),
-        ("old-py3.8", "osx-arm64", "2.9.0 (tensorflow-macos)", "-", "-", "-", "-", "-", "unavailable"),
+        ("old-py3.8", "osx-arm64", "2.9.0 (tensorflow-macos)", "-", "-", "-", "-", "-", "unavailable", "-"),
     ]
     lines = to_text(rows).splitlines()
     assert {line.index("osx-arm64") for line in lines[1:]} == {lines[0].index("platform")}
@@ -142,7 +142,7 @@ def test_a_reason_is_told_once_for_several_pythons() -> None:
 
 
 def test_json() -> None:
-    assert to_json(cell("osx-arm64/old-py3.8", TEXT), "-") == {
+    assert to_json(cell("osx-arm64/old-py3.8", TEXT), "-", None) == {
         "env": "old-py3.8",
         "platform": "osx-arm64",
         "stack": "old",
@@ -151,6 +151,7 @@ def test_json() -> None:
         "default": False,
         "unavailable": "Needs jax.",
         "lock": "-",
+        "audit": None,
         "columns": {
             "tensorflow-macos": {"specifier": "==2.9.0", "unavailable": "Needs jax."},
             "keras": {"specifier": "==2.9.*", "unavailable": None},
@@ -160,7 +161,7 @@ def test_json() -> None:
 
 
 def test_markdown() -> None:
-    lines = to_markdown(CELLS).splitlines()
+    lines = to_markdown(CELLS, {}).splitlines()
     assert [line.count("|") - line.count("\\|") for line in lines] == [6] * 5
     assert [line.split(" | ")[0] for line in lines[2:]] == ["| **new**", "| **gone**", "| **old**"]
     assert "unavailable: No wheel." in lines[3]
@@ -171,26 +172,26 @@ def test_markdown() -> None:
 
 def test_a_stack_that_a_platform_lacks_is_not_offered() -> None:
     cells = [c for c in CELLS if c.name != "osx-arm64/new-py3.10"]
-    assert "| not offered |" in to_markdown(cells)
+    assert "| not offered |" in to_markdown(cells, {})
 
 
 def test_the_table_is_written_between_its_markers_and_nowhere_else() -> None:
     document = f"before\n{BEGIN}\nold\n{END}\nafter\n"
-    written = with_table(document, CELLS)
+    written = with_table(document, CELLS, {})
     assert written.startswith(f"before\n{BEGIN}\n\n| stack |")
     assert written.endswith(f"|\n\n{END}\nafter\n")
-    assert with_table(written, CELLS) == written
+    assert with_table(written, CELLS, {}) == written
     assert has_table(written)
 
 
 @pytest.mark.parametrize("text", ["", BEGIN, f"{END}\n{BEGIN}\n"])
 def test_no_place_for_a_table(text: str) -> None:
     assert not has_table(text)
-    assert with_table(text, CELLS) == text
+    assert with_table(text, CELLS, {}) == text
 
 
 def test_no_reason_ends_the_table() -> None:
     cells = all_cells(TEXT.replace('"No wheel."', '"<!-- /metalock:table --> | x"'))
-    written = with_table(f"{BEGIN}\n{END}\n", cells)
+    written = with_table(f"{BEGIN}\n{END}\n", cells, {})
     assert written.count(END) == 1
     assert "&lt;!-- /metalock:table --> \\| x" in written

@@ -116,16 +116,16 @@ def test_a_missing_matrix(tmp_path: Path) -> None:
 
 def test_the_readmes_table(workspace: Workspace) -> None:
     readme = workspace.root / "README.md"
-    assert list(check_readme(workspace)) == []
+    assert list(check_readme(workspace, {})) == []
     readme.write_text("no table\n")
-    assert list(check_readme(workspace)) == []
+    assert list(check_readme(workspace, {})) == []
     readme.write_text(f"{BEGIN}\nold\n{END}\n")
-    assert [finding.rule.code for finding in check_readme(workspace)] == ["D006"]
-    readme.write_text(with_table(readme.read_text(), list(workspace.cells())))
-    assert list(check_readme(workspace)) == []
+    assert [finding.rule.code for finding in check_readme(workspace, {})] == ["D006"]
+    readme.write_text(with_table(readme.read_text(), list(workspace.cells()), {}))
+    assert list(check_readme(workspace, {})) == []
     readme.write_bytes(b"\xff")
     with pytest.raises(UsageError, match=r"README\.md can't be read"):
-        list(check_readme(workspace))
+        list(check_readme(workspace, {}))
 
 
 def test_the_starter_is_a_right_matrix_and_overwrites_nothing(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ from metalock.adapters.files import write_text
 from metalock.audit.checks import Case, judge
 from metalock.audit.facts import WheelFacts
 from metalock.audit.library import WheelLibrary
-from metalock.audit.record import AUDIT_FILE, Audit, audit_text, make_audit, parse_audit, renewed
+from metalock.audit.record import AUDIT_FILE, Audit, audit_text, make_audit
+from metalock.audit.standing import read_audit
 from metalock.errors import MetalockError, NothingSelectedError
 from metalock.lock.model import Lock
-from metalock.lock.text import lock_digest
 from metalock.matrix.model import Cell
 from metalock.platforms import Platform
 from metalock.workspace import Workspace
@@ -25,13 +25,6 @@ class Audited:
     cell: Cell
     lock: Lock
     audit: Audit
-
-
-def read_audit(workspace: Workspace, cell: Cell, lock: Lock) -> Audit | None:
-    """The result beside the lock, unless it is about another lock; its reports are those known now."""
-    path = workspace.folder(cell) / AUDIT_FILE
-    audit = parse_audit(path.read_bytes()) if path.is_file() else None
-    return renewed(audit, lock) if audit is not None and audit.lock == lock_digest(lock) else None
 
 
 def audit_cells(

@@ -1,0 +1,43 @@
+"""What is already known of an environment's audit, from the file beside its lock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from metalock.audit.record import AUDIT_FILE, Audit, parse_audit, renewed
+from metalock.lock.model import Lock
+from metalock.lock.text import lock_digest
+from metalock.matrix.model import Cell
+from metalock.workspace import CellState, Workspace
+
+NOT_AUDITED, STALE = "not audited", "stale"
+
+
+def read_audit(workspace: Workspace, cell: Cell, lock: Lock) -> Audit | None:
+    """The result beside the lock, unless it is about another lock; its reports are those known now."""
+    audit = _read(workspace, cell)
+    return renewed(audit, lock) if audit is not None and audit.lock == lock_digest(lock) else None
+
+
+def _read(workspace: Workspace, cell: Cell) -> Audit | None:
+    path = workspace.folder(cell) / AUDIT_FILE
+    return parse_audit(path.read_bytes()) if path.is_file() else None
+
+
+def audit_words(workspace: Workspace, states: Iterable[CellState]) -> dict[str, str]:
+    """By cell name: the verdict with its count of warnings, `stale`, or `not audited`."""
+    words = {}
+    for state in states:
+        if state.lock is None or _read(workspace, state.cell) is None:
+            words[state.cell.name] = NOT_AUDITED
+            continue
+        audit = read_audit(workspace, state.cell, state.lock)
+        words[state.cell.name] = STALE if audit is None else _word(audit)
+    return words
+
+
+def _word(audit: Audit) -> str:
+    warnings = sum(finding.rule.is_warning for finding in audit.findings)
+    if not warnings:
+        return str(audit.verdict)
+    return f"{audit.verdict}, {warnings} warning{'s' if warnings > 1 else ''}"
