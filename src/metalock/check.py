@@ -102,7 +102,7 @@ def check_pins(
             python=cell.python,
             exclude_newer=cell.exclude_newer,
             requirements=cell.pip,
-            constraints={},
+            constraints=cell.constraints,
         )
         try:
             resolver.resolve(request, {})

@@ -67,7 +67,8 @@ def show_findings(findings: list[Finding], *, as_json: bool) -> int:
     else:
         for finding in findings:
             out(finding.to_text())
-        say(f"{len(findings)} findings" if findings else "no findings")
+        plural = "" if len(findings) == 1 else "s"
+        say(f"{len(findings) or 'no'} finding{plural}")
     return 1 if findings else 0
 
 
@@ -245,6 +246,55 @@ def check_command(
 
         findings += check_index(workspace, cells, jobs=jobs or os.cpu_count() or 1, reporter=make_reporter())
     return show_findings(findings, as_json=as_json)
+
+
+@main.command("audit")
+@with_matrix
+@with_selection
+@click.option("--again", is_flag=True, help="Also what has a result for its present lock.")
+@click.option(
+    "--grid",
+    metavar="PLUGIN",
+    help="Not the locks: all published TensorFlow releases since 2.6 against all of PLUGIN's.",
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="A JSON array of environments, or with --grid of libraries."
+)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="With --grid: write a Markdown page there, and the same as JSON beside it.",
+)
+@exits_with_its_code
+def audit_command(
+    matrix_file: Path,
+    platforms: tuple[Platform, ...],
+    envs: tuple[str, ...],
+    *,
+    again: bool,
+    grid: str | None,
+    as_json: bool,
+    output: Path | None,
+) -> int:
+    """Can the locked environments load? Told from their wheels, on any machine.
+
+    Reads every wheel (fetched once, kept as facts of some megabytes) and judges: architecture, the
+    oldest system, whether each library and symbol is found, stubs, requirements. The result lies in
+    audit.json beside the lock. "Loads" is not "works": docs/audit.md says what can't be seen this way.
+
+    \b
+    metalock audit --env tf2.18-py3.11
+    metalock audit --grid tensorflow-metal --platform osx-arm64
+    """
+    from metalock.audit.commands import audit_locks, show_grid
+
+    reporter = make_reporter()
+    if grid is not None:
+        platform = platforms[0] if platforms else Platform.OSX_ARM64
+        return show_grid(grid, platform, as_json=as_json, output=output, reporter=reporter)
+    workspace = open_workspace(matrix_file)
+    cells = require_available(select(workspace.cells(), platforms=platforms, envs=envs))
+    return audit_locks(workspace, cells, again=again, as_json=as_json, reporter=reporter)
 
 
 @main.command("diff")

@@ -32,7 +32,7 @@ class MetalockError(Exception):
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(redact(message))
-        self.hint = hint
+        self.hint = redact(hint) if hint else None
 
 
 class UsageError(MetalockError):

@@ -157,9 +157,14 @@ def to_markdown(cells: Sequence[Cell]) -> str:
     ]
     for stack, members in stacks.items():
         fields = [_markdown_field([c for c in members if c.platform is p]) for p in platforms]
-        fields += [_escaped(short(members[0].column(name))) for name in ("keras", "numpy")]
+        fields += [_shared_field(members, name) for name in ("keras", "numpy")]
         lines.append(f"| **{stack}** | " + " | ".join(fields) + " |")
     return "\n".join(lines)
+
+
+def _shared_field(cells: Sequence[Cell], name: str) -> str:
+    """What the stack says of a column, wherever it says different things."""
+    return _escaped("<br>".join(dict.fromkeys(short(cell.column(name)) for cell in cells)))
 
 
 def _markdown_field(cells: Sequence[Cell]) -> str:

@@ -7,7 +7,6 @@ from threading import Lock as Mutex
 from typing import ClassVar, Protocol
 
 from packaging.utils import canonicalize_name
-from platformdirs import user_cache_path
 
 from metalock.adapters.conda import ChannelSolver, CondaRequest, RecordSolver
 from metalock.adapters.settings import Settings, read_settings
@@ -80,7 +79,7 @@ class Locker:
             python=python,
             exclude_newer=cell.exclude_newer,
             requirements=cell.pip,
-            constraints=kept,
+            constraints=_with_exact(cell.constraints, kept),
         )
         wheels = [wheel for wheel in self._wheels(request, held) if wheel.name not in kept]
         for wheel in wheels:
@@ -149,6 +148,15 @@ class Locker:
             return self._pip.resolve(request, held, from_cache=True)
 
 
+def _with_exact(constraints: Mapping[str, str], versions: Mapping[str, str]) -> dict[str, str]:
+    """The constraints, and that each package of `versions` is exactly of that version."""
+    exact = {name: f"=={version}" for name, version in versions.items()}
+    return {
+        name: ",".join(filter(None, (constraints.get(name), exact.get(name))))
+        for name in sorted({*constraints, *exact})
+    }
+
+
 def _files(lock: Lock) -> Iterator[tuple[str, str, str]]:
     """Name, file and sha256 of each package."""
     yield from ((p.name, p.url, p.sha256) for p in lock.conda)
@@ -174,7 +182,7 @@ def open_conda_solver(
     workspace: Workspace, settings: Settings, *, offline: bool, reporter: Reporter
 ) -> CondaSolver:
     """The channels, or, offline or where they can't be reached, the records that the locks hold."""
-    solver = ChannelSolver(settings, user_cache_path("metalock") / "repodata")
+    solver = ChannelSolver(settings, settings.cache / "repodata")
     if not offline:
         channel = solver.unreachable(workspace.matrix.channels)
         if channel is None:

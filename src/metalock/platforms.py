@@ -41,6 +41,22 @@ class Platform(StrEnum):
         """The `platform_machine` marker value (PEP 508)."""
         return "arm64" if self is Platform.OSX_ARM64 else "x86_64"
 
+    def marker_environment(self, python: str) -> dict[str, str]:
+        """The markers (PEP 508) of CPython `python` (`3.11.15`) there; the system's versions stay empty."""
+        return {
+            "implementation_name": "cpython",
+            "implementation_version": python,
+            "os_name": "posix",
+            "platform_machine": self.machine,
+            "platform_python_implementation": "CPython",
+            "platform_release": "",
+            "platform_system": "Darwin" if self.is_macos else "Linux",
+            "platform_version": "",
+            "python_full_version": python,
+            "python_version": ".".join(python.split(".")[:2]),
+            "sys_platform": "darwin" if self.is_macos else "linux",
+        }
+
     def floor_fault(self, floor: str) -> str | None:
         """What is wrong with a floor, or None."""
         if self.is_macos:

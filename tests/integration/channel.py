@@ -96,13 +96,7 @@ def _shards(subdir: str, records: Mapping[str, Record]) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     index: dict[str, object] = {}
     for package in sorted({str(r["name"]) for r in records.values()}):
-        own = {
-            name: {
-                k: bytes.fromhex(str(v)) if k in ("sha256", "md5") else v for k, v in r.items() if k != "fn"
-            }
-            for name, r in records.items()
-            if r["name"] == package
-        }
+        own = {name: _shard_record(r) for name, r in records.items() if r["name"] == package}
         body = zstd_stored(msgpack({"packages": {}, "packages.conda": own, "removed": []}))
         digest = hashlib.sha256(body)
         index[package] = digest.digest()
@@ -110,6 +104,12 @@ def _shards(subdir: str, records: Mapping[str, Record]) -> dict[str, bytes]:
     info = {"base_url": "", "shards_base_url": "./shards/", "subdir": subdir}
     files["repodata_shards.msgpack.zst"] = zstd_stored(msgpack({"version": 1, "info": info, "shards": index}))
     return files
+
+
+def _shard_record(entry: Record) -> Record:
+    """Hashes are bytes there."""
+    hashes = {key: bytes.fromhex(str(entry[key])) for key in ("md5", "sha256")}
+    return {key: value for key, value in entry.items() if key != "fn"} | hashes
 
 
 def zstd_stored(data: bytes) -> bytes:

@@ -20,8 +20,7 @@ LINUX, MAC = "linux-64/tf2.18-py3.11", "osx-arm64/tf2.18-py3.11"
 
 def versions(project: Project, cell: str) -> dict[str, str]:
     lock = parse_lock(project.read(cell))
-    conda = {package.name: package.version for package in lock.conda}
-    return conda | {package.name: package.version for package in lock.pip}
+    return {p.name: p.version for p in lock.conda} | {p.name: p.version for p in lock.pip}
 
 
 def test_a_first_run(world: World, project: Project) -> None:
@@ -130,7 +129,7 @@ def test_a_version_that_no_longer_fits_moves(world: World, locked: Project) -> N
 def test_upgrade_moves_just_that(world: World, locked: Project, package: str) -> None:
     publish_newer(world)
     before = versions(locked, LINUX)
-    locked.run("env", "--upgrade", package)
+    locked.run("env", "--env", "tf2.18-py3.11", "--upgrade", package)
     news = {"keras": "3.6.5", "pillow": "12.1.0", "openssl": "3.6.2"}
     name = package.lower()
     assert versions(locked, LINUX) == before | {name: news[name]}
@@ -139,7 +138,7 @@ def test_upgrade_moves_just_that(world: World, locked: Project, package: str) ->
 def test_upgrade_moves_all(world: World, locked: Project) -> None:
     publish_newer(world)
     before = versions(locked, LINUX)
-    locked.run("env", "--upgrade")
+    locked.run("env", "--env", "tf2.18-py3.11", "--upgrade")
     assert versions(locked, LINUX) == before | {"keras": "3.6.5", "pillow": "12.1.0", "openssl": "3.6.2"}
 
 

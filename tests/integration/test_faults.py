@@ -29,12 +29,13 @@ WRONG: dict[str, dict[str, object]] = {
 
 @pytest.fixture
 def stale(world: World, locked: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """Two cells, locked, of which every part must be solved anew."""
+    """One cell, locked, of which every part must be solved anew."""
     monkeypatch.setattr(conda, "RETRIES", 1)
+    locked.edit('[platform.osx-arm64]\nmacos = "12.0"\ndefault = "tf2.18-py3.11"\n', "")
+    locked.write(locked.matrix.split('[stack."tf2.18".osx-arm64]')[0])
     locked.edit('python = ["3.11", "3.12"]', 'python = ["3.11"]')
-    locked.write(locked.matrix.split('[stack."tf2.17"]')[0])
     for cell in CELLS:
-        if "tf2.18-py3.11" not in cell:
+        if cell != "linux-64/tf2.18-py3.11":
             shutil.rmtree(locked.path(cell).parent)
     locked.edit('pillow = "*"', 'pillow = ">=11"')
     locked.edit('pip = "*"', 'pip = ">=20"')
@@ -43,9 +44,8 @@ def stale(world: World, locked: Project, monkeypatch: pytest.MonkeyPatch) -> Pro
 
 def assert_told_well(text: str, place: str) -> None:
     """Which server, once, and nothing for programmers."""
-    named = (
-        "package index: " if place in ("project pages", "wheel metadata") else "conda channel conda-forge: "
-    )
+    pip = place in ("project pages", "wheel metadata")
+    named = "package index: " if pip else "conda channel conda-forge: "
     assert text.count(named) == 1
     assert text.count("\n  hint: ") == 1
     assert "Traceback" not in text
@@ -55,15 +55,12 @@ def assert_told_well(text: str, place: str) -> None:
 @pytest.mark.parametrize(
     ("place", "what"),
     [
-        *itertools.product(PLACES, ["500", "truncated", "garbage"]),
-        ("repodata", "403"),
+        *itertools.product(list(PLACES)[1:], ["500", "truncated", "garbage"]),
+        *itertools.product(["repodata"], ["500", "garbage", "403"]),
         ("project pages", "403"),
     ],
 )
-def test_a_server_that_keeps_failing(
-    world: World, stale: Project, monkeypatch: pytest.MonkeyPatch, place: str, what: str
-) -> None:
-    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+def test_a_server_that_keeps_failing(world: World, stale: Project, place: str, what: str) -> None:
     sharded, pattern = PLACES[place]
     world.publish(sharded=sharded)
     before = stale.files()
@@ -77,7 +74,10 @@ def test_a_server_that_keeps_failing(
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("what", ["500", "truncated"])
-def test_a_server_that_fails_once(world: World, stale: Project, place: str, what: str) -> None:
+def test_a_server_that_fails_once(
+    world: World, stale: Project, monkeypatch: pytest.MonkeyPatch, place: str, what: str
+) -> None:
+    monkeypatch.setenv("UV_HTTP_RETRIES", "1")
     sharded, pattern = PLACES[place]
     world.publish(sharded=sharded)
     with world.site.failing(pattern, times=1, **WRONG[what]):
@@ -108,12 +108,11 @@ def test_a_channel_that_says_nothing_counts_as_unreachable(
     with world.site.failing("conda-forge", delay=4):
         done = stale.run("env")
     assert done.err.count("conda channel conda-forge can't be reached") == 1
-    assert "2 locked" in done.err
+    assert "1 locked" in done.err
 
 
 def test_an_index_that_is_slow(world: World, stale: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_HTTP_TIMEOUT", "1")
-    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
     before = stale.files()
     with world.site.failing("/simple/", delay=4):
         failed = stale.run("env", code=4)
@@ -123,7 +122,7 @@ def test_an_index_that_is_slow(world: World, stale: Project, monkeypatch: pytest
 
 def test_servers_that_are_slow_but_not_too_slow(world: World, stale: Project) -> None:
     with world.site.failing("simple/numpy|repodata_shards", delay=0.3):
-        assert "2 locked" in stale.run("env").err
+        assert "1 locked" in stale.run("env").err
 
 
 def test_a_failing_channel_is_waited_for_once(

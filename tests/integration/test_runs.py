@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
 import time
 from pathlib import Path
@@ -131,7 +130,6 @@ def test_the_same_bytes_everywhere(world: World, locked: Project, tmp_path: Path
 
 def test_the_exit_code_survives_a_hasty_end(world: World, locked: Project) -> None:
     """The solver's threads used to abort one process in fifty that ended right after a solve."""
-    shutil.rmtree(locked.path(CELLS[0]).parent)
     with world.site.failing("repodata_shards", status=403):
-        processes = [locked.spawn("env", "--upgrade") for _ in range(6)]
+        processes = [locked.spawn("env", "--env", "tf2.17-py3.11", "--upgrade") for _ in range(6)]
         assert {end(process).code for process in processes} == {4}

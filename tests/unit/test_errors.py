@@ -34,7 +34,7 @@ from metalock.progress import Reporter
 )
 def test_redact(text: str, shown: str) -> None:
     assert redact(text) == shown
-    assert str(MetalockError(text)) == shown
+    assert str(MetalockError(text)) == MetalockError("", hint=text).hint == shown
     assert MatrixError("matrix.toml", (text,)).faults == (shown,)
 
 

@@ -73,7 +73,7 @@ def test_home_comes_from_the_environment(tmp_path: Path) -> None:
     [
         ("", "conda-forge", (f"{CONDA}/conda-forge",)),
         ("channel_alias: https://example.invalid/conda/\n", "conda-forge", ("https://example.invalid/conda/conda-forge",)),
-        ("channel_alias: https://example.invalid\n", "https://example.com/x", ("https://example.com/x",)),
+        ("channel_alias: https://example.invalid\n", "https://other.invalid/x", ("https://other.invalid/x",)),
         ("custom_channels:\n  conda-forge: https://example.invalid/a\n", "conda-forge", ("https://example.invalid/a/conda-forge",)),
         ("custom_channels:\n  main: https://example.invalid/main/\n", "main", ("https://example.invalid/main",)),
         ("mirrored_channels:\n  conda-forge: [https://a.invalid/x/, https://b.invalid]\n",

@@ -117,6 +117,11 @@ def test_refused_conda_spec(spec: str) -> None:
     assert read(values.read_conda_packages, {"x": spec})[0] == {}
 
 
+def test_a_spec_is_a_string() -> None:
+    assert read(values.read_conda_packages, {"x": 3}) == ({}, ["x.x: expected a string, found 3"])
+    assert read(values.read_pip_packages, {"x": 3}) == ({}, ["x.x: expected a string, found 3"])
+
+
 def test_python_is_no_conda_package_of_the_matrix() -> None:
     _, faults = read(values.read_conda_packages, {"python": "3.11.*"})
     assert faults == ["x.python: the `python` of each stack says this"]

@@ -31,8 +31,12 @@ def write_text(path: Path, text: str) -> bool:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}{NEW}")
-    _write_synced(temporary, data)
-    temporary.replace(path)
+    try:
+        _write_synced(temporary, data)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
     return True
 
 

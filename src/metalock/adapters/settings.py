@@ -19,6 +19,8 @@ from platformdirs import user_cache_path
 from metalock.errors import UsageError
 from metalock.lock.model import DEFAULT_CHANNEL_ALIAS
 
+_UV_INDEX_NAME = re.compile(r"^[A-Za-z0-9._-]+=(?=https?://)")
+"""uv lets an index be given as `name=url`."""
 INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
 
 
@@ -69,7 +71,7 @@ def read_settings(environ: Mapping[str, str] = os.environ, home: Path | None = N
 def _index_url(environ: Mapping[str, str], home: Path) -> str | None:
     for variable in INDEX_VARIABLES:
         if environ.get(variable):
-            return environ[variable]
+            return _UV_INDEX_NAME.sub("", environ[variable])
     config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
     return _uv_index(environ, config) or _pip_index(environ, home, config)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from packaging.tags import Tag
-from packaging.utils import BuildTag, parse_wheel_filename
+from packaging.utils import BuildTag, InvalidWheelFilename, parse_wheel_filename
 
 from metalock.adapters.http import INDEX_HINT, content_length
 from metalock.adapters.proc import Completed, run
@@ -66,7 +66,7 @@ class PipRequest:
     exclude_newer: str
     requirements: Mapping[str, str]
     constraints: Mapping[str, str]
-    """Name to exact version of what conda installs."""
+    """Name to specifier of what may be required, with exact versions of what conda installs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,8 +137,7 @@ class PipResolver:
         with tempfile.TemporaryDirectory(prefix="metalock-") as name:
             folder = Path(name)
             (folder / "requirements.in").write_text(_lines(request.requirements), encoding="utf-8")
-            exact = {name: f"=={version}" for name, version in request.constraints.items()}
-            (folder / "constraints.txt").write_text(_lines(exact), encoding="utf-8")
+            (folder / "constraints.txt").write_text(_lines(request.constraints), encoding="utf-8")
             output = folder / "pylock.toml"
             if preferences:
                 output.write_text(_preferences(preferences), encoding="utf-8")
@@ -211,7 +210,10 @@ def _best_wheel(package: Mapping[str, object], ranks: Mapping[Tag, int]) -> Reso
             url=str(entry["url"]),
             size=entry.get("size"),
         )
-        _, _, build, tags = parse_wheel_filename(wheel.file)
+        try:
+            _, _, build, tags = parse_wheel_filename(wheel.file)
+        except InvalidWheelFilename:
+            continue
         fitting = [ranks[tag] for tag in tags if tag in ranks]
         if fitting:
             key = (-min(fitting), build)

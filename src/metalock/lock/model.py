@@ -157,8 +157,10 @@ def digest_of(value: object) -> str:
 
 def cell_inputs(cell: Cell) -> str:
     """The digest of all that a cell's lock is solved from, and of nothing else."""
+    constraints = {"constraints": dict(cell.constraints)} if cell.constraints else {}
     return digest_of(
         {
+            **constraints,
             "platform": str(cell.platform),
             "python": cell.python,
             "floor": cell.floor,

@@ -60,7 +60,7 @@ def _text_after_digest(lock: Lock) -> str:
 
 
 def parse_lock(text: str) -> Lock:
-    """Raise `LockTextError` unless the text is, byte for byte, a lock that `lock_text` gave."""
+    """Raise `LockTextError` for what is no lock, or was changed and its digest not made anew."""
     found = _DIGEST.match(text)
     if found is None:
         raise LockTextError("not a lock: it doesn't begin with its digest")

@@ -36,6 +36,7 @@ def _cell(matrix: Matrix, row: Row, python: str) -> Cell:
         columns=columns,
         conda=matrix.conda_packages,
         pip=dict(sorted((wanted | dict(row.packages)).items())),
+        constraints=row.constraints,
         from_conda=matrix.from_conda,
         variables=row.variables,
         is_default=matrix.defaults.get(row.platform) == env,

@@ -50,6 +50,8 @@ class Row:
     columns: Mapping[str, tuple[Choice, ...]]
     packages: Mapping[str, str]
     """Pip requirements beyond the columns: name to PEP 440 specifier."""
+    constraints: Mapping[str, str]
+    """Versions of what something else may require: name to PEP 440 specifier."""
     variables: Mapping[str, str]
     floor: str
 
@@ -97,6 +99,8 @@ class Cell:
     conda: Mapping[str, str]
     pip: Mapping[str, str]
     """The available columns and the packages for everyone: name to specifier."""
+    constraints: Mapping[str, str] = field(default_factory=dict)
+    """Limits on what those require: name to specifier; asks for nothing by itself."""
     from_conda: tuple[str, ...]
     variables: Mapping[str, str] = field(default_factory=dict)
     is_default: bool = False

@@ -20,7 +20,7 @@ YEARS = range(2000, 2200)
 STACK_NAME = re.compile(r"(?=.{1,64}\Z)[a-z0-9]+(?:[._-][a-z0-9]+)*")
 STACK_NAMES = "expected a name of at most 64 lower-case letters and digits, joined by single dots, _ or -"
 TOP_KEYS = ("schema", "channels", "exclude-newer", "packages", "platform", "stack")
-STACK_KEYS = ("python", *COLUMNS, "packages", "variables")
+STACK_KEYS = ("python", *COLUMNS, "packages", "constraints", "variables")
 
 
 def parse_matrix(text: str, source: str = "matrix.toml") -> Matrix:
@@ -106,6 +106,7 @@ class _Settings:
     pythons: tuple[str, ...] | None = None
     columns: Mapping[str, tuple[Choice, ...]] = field(default_factory=dict)
     packages: Mapping[str, str] = field(default_factory=dict)
+    constraints: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
 
     def overridden_by(self, other: _Settings) -> _Settings:
@@ -117,6 +118,7 @@ class _Settings:
             pythons=other.pythons or self.pythons,
             columns=columns | dict(other.columns),
             packages={**self.packages, **other.packages},
+            constraints={**self.constraints, **other.constraints},
             variables={**self.variables, **other.variables},
         )
 
@@ -135,6 +137,7 @@ def _read_settings(faults: Faults, table: Mapping[str, object], path: str) -> _S
             if name in table
         },
         packages=values.read_pip_packages(faults, table.get("packages", {}), join(path, "packages")),
+        constraints=values.read_pip_packages(faults, table.get("constraints", {}), join(path, "constraints")),
         variables=values.read_variables(faults, table.get("variables", {}), join(path, "variables")),
     )
 
@@ -200,6 +203,7 @@ def _read_row(
             pythons=settings.pythons,
             columns={name: columns[name] for name in COLUMNS if name in columns},
             packages=dict(sorted(settings.packages.items())),
+            constraints=dict(sorted(settings.constraints.items())),
             variables=dict(sorted(settings.variables.items())),
             floor=floor,
         )

@@ -1,0 +1,243 @@
+"""The rules at work: each is a function from a case to findings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.version import InvalidVersion, Version
+
+from metalock.audit.facts import WheelFacts
+from metalock.audit.floors import admitting, rounded_up, shown
+from metalock.audit.known import optional_reason
+from metalock.audit.linking import Images
+from metalock.audit.rules import AuditFinding, Rule
+from metalock.lock.model import Lock
+from metalock.platforms import parse_release
+
+TENSORFLOW = ("tensorflow", "tensorflow-macos", "tensorflow-cpu")
+NUMPY_ABI = 2
+"""From this one on, extensions built for older headers can't be loaded (NumPy 2.0 migration guide)."""
+PLUGINS = ("tensorflow-metal", "tensorflow-io", "tensorflow-io-gcs-filesystem")
+"""Wheels that link against TensorFlow's own libraries without saying so in their metadata."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One environment: its lock, and what its wheels were found to hold."""
+
+    lock: Lock
+    wheels: tuple[WheelFacts, ...]
+    unreadable: Mapping[str, str]
+    """Wheel file to why it could not be read at all."""
+
+    @cached_property
+    def versions(self) -> dict[str, str]:
+        """Every distribution that will be there, conda's too."""
+        conda: dict[str, str] = {
+            canonicalize_name(p.name): p.version for p in self.lock.conda if p.needs_python or p.name == "pip"
+        }
+        return {**conda, **{canonicalize_name(p.name): p.version for p in self.lock.pip}}
+
+    @cached_property
+    def images(self) -> Images:
+        """All binaries of the environment, by path in site-packages."""
+        binaries = {path: binary for wheel in self.wheels for path, binary in wheel.binaries.items()}
+        return Images(binaries, (path for wheel in self.wheels for path in wheel.paths))
+
+
+def label(wheel: WheelFacts) -> str:
+    """How a wheel is named in a finding."""
+    return f"{wheel.name} {wheel.version}"
+
+
+def check_tags(case: Case) -> Iterator[AuditFinding]:
+    accepted = set(case.lock.platform.wheel_tags(case.lock.python, case.lock.floor))
+    for package in case.lock.pip:
+        *_, tags = parse_wheel_filename(package.file)
+        if accepted.isdisjoint(tags):
+            yield AuditFinding(
+                rule=Rule.TAGS,
+                package=f"{package.name} {package.version}",
+                detail=f"{package.file} is not for Python {case.lock.python} on {case.lock.platform}",
+            )
+
+
+def check_readable(case: Case) -> Iterator[AuditFinding]:
+    for file, why in sorted(case.unreadable.items()):
+        yield AuditFinding(rule=Rule.UNREADABLE, package=file, detail=why)
+    for wheel in case.wheels:
+        for path, why in sorted(wheel.unreadable.items()):
+            yield AuditFinding(rule=Rule.UNREADABLE, package=label(wheel), path=path, detail=why)
+
+
+def check_architecture(case: Case) -> Iterator[AuditFinding]:
+    for wheel in case.wheels:
+        for path, found in sorted(wheel.foreign.items()):
+            yield AuditFinding(
+                rule=Rule.ARCHITECTURE,
+                package=label(wheel),
+                path=path,
+                detail=f"is for {', '.join(found)}, not for {case.lock.platform.machine}",
+            )
+
+
+def check_floor(case: Case) -> Iterator[AuditFinding]:
+    platform, floor = case.lock.platform, parse_release(case.lock.floor)
+    for wheel in case.wheels:
+        floors = {path: binary.floor for path, binary in wheel.binaries.items() if binary.floor}
+        above = {path: needed for path, needed in floors.items() if rounded_up(needed) > floor}
+        if above:
+            highest = max(above.values())
+            path = min(path for path, needed in above.items() if needed == highest)
+            more = f" (files above it: {len(above)})" if len(above) > 1 else ""
+            yield AuditFinding(
+                rule=Rule.FLOOR,
+                package=label(wheel),
+                path=path,
+                detail=f"needs {platform.floor_label} {shown(highest)}, and the floor is {case.lock.floor}"
+                f"{more}; {admitting(platform, highest)} would do",
+            )
+
+
+def check_linking(case: Case) -> Iterator[AuditFinding]:
+    for wheel in case.wheels:
+        if wheel.name in PLUGINS and wheel.binaries and case.images.unread:
+            detail = f"can't be compared with TensorFlow: {min(case.images.unread)} was not read"
+            yield AuditFinding(rule=Rule.UNREADABLE, package=label(wheel), detail=detail)
+            continue
+        for path in sorted(wheel.binaries):
+            yield from _check_links(case, wheel, path)
+
+
+def _check_links(case: Case, wheel: WheelFacts, path: str) -> Iterator[AuditFinding]:
+    def finding(rule: Rule, detail: str, names: tuple[str, ...] = ()) -> AuditFinding:
+        return AuditFinding(rule=rule, package=label(wheel), path=path, detail=detail, names=names)
+
+    if wheel.name in PLUGINS and wheel.binaries[path].imports is None:
+        yield finding(Rule.UNREADABLE, "its imports were not read")
+    missing = case.images.missing(path)
+    optional = optional_reason(wheel.name, path)
+    if optional is not None:
+        if missing:
+            names = (*missing.libraries, *missing.symbols)
+            yield finding(Rule.OPTIONAL, f"would not load; it is {optional}", names)
+        return
+    if missing.libraries:
+        detail = f"libraries that are found nowhere: {len(missing.libraries)}"
+        yield finding(Rule.LIBRARY, detail, missing.libraries)
+    if missing.symbols and wheel.name in PLUGINS:
+        detail = f"symbols that nothing exports to it: {len(missing.symbols)}"
+        yield finding(Rule.SYMBOL, detail, missing.symbols)
+
+
+def check_stubs(case: Case) -> Iterator[AuditFinding]:
+    stubs = {wheel.name for wheel in case.wheels if wheel.is_stub}
+    held = any(package.name in TENSORFLOW and package.name not in stubs for package in case.lock.pip)
+    for wheel in case.wheels:
+        if wheel.is_stub and (wheel.name in PLUGINS or (wheel.name in TENSORFLOW and not held)):
+            yield AuditFinding(
+                rule=Rule.STUB, package=label(wheel), detail=f"{wheel.file} installs nothing but its metadata"
+            )
+
+
+def check_python(case: Case) -> Iterator[AuditFinding]:
+    for wheel in case.wheels:
+        try:
+            wanted = SpecifierSet(wheel.requires_python or "")
+        except InvalidSpecifier as error:
+            detail = f"can't be told which Python it requires: {error}"
+            yield AuditFinding(rule=Rule.UNREADABLE, package=label(wheel), detail=detail)
+            continue
+        if not wanted.contains(case.lock.python, prereleases=True):
+            detail = f"requires Python {wheel.requires_python}, and {case.lock.python} is locked"
+            yield AuditFinding(rule=Rule.REQUIREMENT, package=label(wheel), detail=detail)
+
+
+def check_requirements(case: Case) -> Iterator[AuditFinding]:
+    markers = {**case.lock.platform.marker_environment(case.lock.python), "extra": ""}
+    for wheel in case.wheels:
+        for text in wheel.requires:
+            try:
+                requirement = Requirement(text)
+                applies = requirement.marker is None or requirement.marker.evaluate(markers)
+            except (InvalidRequirement, UndefinedComparison, UndefinedEnvironmentName) as error:
+                detail = f"can't be told whether {text!r} holds: {error}"
+                yield AuditFinding(rule=Rule.UNREADABLE, package=label(wheel), detail=detail)
+                continue
+            if applies:
+                yield from _check_requirement(case, wheel, requirement)
+
+
+def _check_requirement(case: Case, wheel: WheelFacts, requirement: Requirement) -> Iterator[AuditFinding]:
+    name = canonicalize_name(requirement.name)
+    if name == wheel.name:
+        if not requirement.extras:
+            yield AuditFinding(rule=Rule.SELF, package=label(wheel), detail=f"requires {requirement}, itself")
+        return
+    locked = case.versions.get(name)
+    if locked is None:
+        detail = f"requires {requirement}, and the lock has no {name}"
+        yield AuditFinding(rule=Rule.REQUIREMENT, package=label(wheel), detail=detail)
+    elif not _admits(requirement, locked):
+        detail = f"requires {requirement}, and {name} {locked} is locked"
+        yield AuditFinding(rule=Rule.REQUIREMENT, package=label(wheel), detail=detail)
+
+
+def _admits(requirement: Requirement, version: str) -> bool:
+    try:
+        return requirement.specifier.contains(Version(version), prereleases=True)
+    except InvalidVersion:
+        return not requirement.specifier
+
+
+def check_numpy(case: Case) -> Iterator[AuditFinding]:
+    locked = case.versions.get("numpy", "1")
+    if Version(locked).major < NUMPY_ABI:
+        return
+    for wheel in case.wheels:
+        old = sorted(path for path, major in wheel.numpy.items() if major < NUMPY_ABI)
+        if old:
+            more = f" and {len(old) - 1} more extensions" if len(old) > 1 else ""
+            detail = f"compiled for NumPy 1{more}, and numpy {locked} is locked"
+            yield AuditFinding(rule=Rule.NUMPY, package=label(wheel), path=old[0], detail=detail)
+
+
+def check_overlap(case: Case) -> Iterator[AuditFinding]:
+    owners: dict[str, list[WheelFacts]] = {}
+    for wheel in case.wheels:
+        for path in wheel.paths:
+            owners.setdefault(path, []).append(wheel)
+    shared: dict[tuple[str, ...], list[str]] = {}
+    for path, wheels in owners.items():
+        if len(wheels) > 1:
+            shared.setdefault(tuple(label(wheel) for wheel in wheels), []).append(path)
+    for names, paths in sorted(shared.items()):
+        more = f" and {len(paths) - 1} more files" if len(paths) > 1 else ""
+        detail = f"{names[1]} writes {min(paths)}{more} too"
+        yield AuditFinding(rule=Rule.OVERLAP, package=names[0], path=min(paths), detail=detail)
+
+
+CHECKS: tuple[Callable[[Case], Iterator[AuditFinding]], ...] = (
+    check_readable,
+    check_tags,
+    check_architecture,
+    check_floor,
+    check_linking,
+    check_stubs,
+    check_python,
+    check_requirements,
+    check_numpy,
+    check_overlap,
+)
+
+
+def judge(case: Case) -> tuple[AuditFinding, ...]:
+    """Every finding, in the order of the rules; none means that the environment loads."""
+    found = [finding for check in CHECKS for finding in check(case)]
+    return tuple(sorted(found, key=lambda f: (f.rule.code, f.package, f.path, f.detail)))

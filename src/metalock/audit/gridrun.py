@@ -1,0 +1,63 @@
+"""The grid from the index: choose wheels, read them, compare."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from packaging.utils import canonicalize_name, parse_wheel_filename
+
+from metalock.adapters.cache import Cache
+from metalock.adapters.http import content_length
+from metalock.adapters.index import IndexWheel, PackageIndex
+from metalock.adapters.settings import read_settings
+from metalock.audit.checks import PLUGINS
+from metalock.audit.facts import WheelFacts
+from metalock.audit.grid import GridEntry, compare, pairs, releases
+from metalock.audit.library import WheelLibrary
+from metalock.errors import FetchError, NothingSelectedError, UsageError
+from metalock.lock.model import PipPackage
+from metalock.matrix.fields import did_you_mean
+from metalock.matrix.model import TENSORFLOW_DISTRIBUTIONS
+from metalock.platforms import Platform
+from metalock.progress import Reporter
+
+READERS = 8
+"""Sizes asked at once."""
+
+
+def make_grid(plugin: str, platform: Platform, reporter: Reporter) -> list[GridEntry]:
+    """Every entry, oldest TensorFlow first. Raises `UsageError` for what is no plugin."""
+    name = canonicalize_name(plugin)
+    if name not in PLUGINS:
+        guess = did_you_mean(name, PLUGINS) or f"; expected one of {', '.join(PLUGINS)}"
+        raise UsageError(f"{plugin!r} is no plugin of TensorFlow{guess}")
+    settings = read_settings()
+    index = PackageIndex(settings.index_url)
+    tensorflows = [
+        release
+        for distribution in TENSORFLOW_DISTRIBUTIONS
+        for release in releases(distribution, index.wheels(distribution).values(), platform)
+    ]
+    grid = list(pairs(tensorflows, releases(name, index.wheels(name).values(), platform)))
+    if not grid:
+        raise NothingSelectedError(
+            f"nothing to compare: the index has no {name}, or no TensorFlow for {platform}"
+        )
+    wanted = {wheel.file: wheel for pair in grid for wheel in pair.wheels_to_read()}
+    library = WheelLibrary(index, Cache(settings.cache), reporter=reporter)
+    with ThreadPoolExecutor(READERS) as pool:
+        packages = list(pool.map(_package, wanted.values()))
+    answers = {package.file: answer for package, answer in library.facts(packages, platform)}
+    facts = {file: answer for file, answer in answers.items() if isinstance(answer, WheelFacts)}
+    for file in sorted(answers.keys() - facts.keys()):
+        reporter.note(f"{file}: {answers[file]}")
+    return [entry for pair in grid for entry in compare(pair, platform, facts)]
+
+
+def _package(wheel: IndexWheel) -> PipPackage:
+    """The wheel as a lock would name it."""
+    name, version, _, _ = parse_wheel_filename(wheel.file)
+    if wheel.sha256 is None:
+        raise FetchError(f"{wheel.file}: the package index states no sha256, so it can't be trusted")
+    size = content_length(wheel.url)
+    return PipPackage(name=name, version=str(version), file=wheel.file, sha256=wheel.sha256, size=size)

@@ -1,0 +1,116 @@
+"""A grid for people: a table in colour, and a page of Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import click
+
+from metalock.audit.grid import GridEntry, GridVerdict
+from metalock.audit.known import optional_reason
+
+SHOWN = 12
+"""Names that a page lists of one failure before it counts the rest."""
+INTRODUCTION = (
+    "Told from the wheels' own binaries, without a Mac: **loads** means that every library that the",
+    "plugin links is found, and that every symbol that it takes from TensorFlow is exported. It does not",
+    "mean that it runs, or computes rightly: a platform id that isn't registered, a crash in a call or",
+    "wrong numbers can't be seen this way ([more](../audit.md)). `-`: no wheels for the same Python on this",
+    "platform. `?`: something could not be read. Releases before TensorFlow 2.6 and pre-releases are left",
+    "out. Parts that a plugin loads on demand, or never, don't count for the table, and are listed below it.",
+)
+Rows = dict[tuple[str, str], dict[str, list[GridEntry]]]
+
+
+def rows_of(entries: Iterable[GridEntry]) -> Rows:
+    """TensorFlow version and distribution, newest first, to plugin version to its libraries' entries."""
+    rows: Rows = {}
+    for entry in entries:
+        row = rows.setdefault((entry.tensorflow, entry.distribution), {})
+        row.setdefault(entry.version, []).append(entry)
+    return dict(reversed(rows.items()))
+
+
+def verdict_of(entries: Sequence[GridEntry]) -> GridVerdict:
+    """A plugin's verdict is that of its worst library, apart from those that it does without."""
+    order = (GridVerdict.UNREADABLE, GridVerdict.FAILS, GridVerdict.NO_WHEEL, GridVerdict.LOADS)
+    return min(
+        (entry.verdict for entry in _required(entries)), key=order.index, default=GridVerdict.UNREADABLE
+    )
+
+
+def _required(entries: Sequence[GridEntry]) -> list[GridEntry]:
+    return [entry for entry in entries if optional_reason(entry.plugin, entry.library) is None]
+
+
+def field(entries: Sequence[GridEntry]) -> str:
+    """`loads`, `7 missing`, `-` for no wheel, or `?`."""
+    match verdict_of(entries):
+        case GridVerdict.LOADS:
+            return "loads"
+        case GridVerdict.FAILS:
+            return f"{len({name for entry in _required(entries) for name in entry.missing})} missing"
+        case GridVerdict.NO_WHEEL:
+            return "-"
+        case GridVerdict.UNREADABLE:
+            return "?"
+
+
+def to_table(entries: Sequence[GridEntry]) -> str:
+    """Lines for a terminal, coloured where it takes colours."""
+    versions = list(dict.fromkeys(entry.version for entry in entries))
+    lines = [["TensorFlow", *versions]]
+    for (tensorflow, distribution), row in rows_of(entries).items():
+        lines.append([f"{tensorflow} {distribution}", *(field(row.get(version, ())) for version in versions)])
+    widths = [max(len(line[i]) for line in lines) for i in range(len(versions) + 1)]
+    return "\n".join(
+        "  ".join(
+            click.style(text.ljust(width), fg=_colour(text)) for text, width in zip(line, widths, strict=True)
+        )
+        for line in lines
+    )
+
+
+def _colour(text: str) -> str | None:
+    if text == "loads":
+        return "green"
+    return "red" if text.endswith("missing") else "yellow" if text == "?" else None
+
+
+def to_page(entries: Sequence[GridEntry], command: str) -> str:
+    """The Markdown page: the table, then what is missing, each set of names once."""
+    first = entries[0]
+    rows = rows_of(entries)
+    versions = list(dict.fromkeys(entry.version for entry in entries))
+    lines = [
+        f"# {first.plugin} and TensorFlow on {first.platform}",
+        "",
+        f"Made by `{command}`: change nothing here by hand.",
+        "",
+        *INTRODUCTION,
+        "",
+        "| TensorFlow | " + " | ".join(versions) + " |",
+        "|---|" + "---|" * len(versions),
+    ]
+    for (tensorflow, distribution), row in rows.items():
+        name = tensorflow if distribution == "tensorflow" else f"{tensorflow} ({distribution})"
+        lines.append(f"| {name} | " + " | ".join(field(row.get(version, ())) for version in versions) + " |")
+    return "\n".join([*lines, "", "## What is missing", "", *_failures(entries)]) + "\n"
+
+
+def _failures(entries: Iterable[GridEntry]) -> list[str]:
+    failing = [entry for entry in entries if entry.verdict is GridVerdict.FAILS]
+    sets: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    for entry in failing:
+        sets.setdefault((entry.version, entry.library, entry.missing), []).append(entry.tensorflow)
+    lines = []
+    for (version, library, missing), tensorflows in sets.items():
+        lines.append(
+            f"**{version}**, `{library}`, beside TensorFlow {', '.join(dict.fromkeys(tensorflows))}:"
+        )
+        lines.append("")
+        lines += [f"- `{name}`" for name in missing[:SHOWN]]
+        if len(missing) > SHOWN:
+            lines.append(f"- and {len(missing) - SHOWN} more")
+        lines.append("")
+    return lines[:-1] if lines else ["Nothing, in all that could be read."]

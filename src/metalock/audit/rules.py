@@ -1,0 +1,129 @@
+"""The rules of the audit: a code, a sentence, and how such a fault is usually mended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+PAGE = "docs/audit.md"
+
+
+class Rule(Enum):
+    """Each rule explains itself in the section of `docs/audit.md` named after its code."""
+
+    TAGS = (
+        "A101",
+        "Every wheel's tags fit the Python, the platform and its floor.",
+        "Lock the environment again: `metalock env --env NAME --upgrade PACKAGE`.",
+    )
+    ARCHITECTURE = (
+        "A201",
+        "Every binary is of the platform's format and architecture.",
+        "Take a release with a wheel for this architecture, or call the column unavailable.",
+    )
+    FLOOR = (
+        "A301",
+        "No binary needs a newer macOS or glibc than the environment's floor.",
+        "Raise `macos` or `glibc` of the row in matrix.toml to the version named.",
+    )
+    LIBRARY = (
+        "A401",
+        "Every library that a binary links is found.",
+        "Choose a release of the plugin that was built for this TensorFlow: `metalock audit --grid PLUGIN`.",
+    )
+    SYMBOL = (
+        "A402",
+        "Every symbol that a plugin takes from TensorFlow is exported by the locked one.",
+        "Choose a release of the plugin that was built for this TensorFlow: `metalock audit --grid PLUGIN`.",
+    )
+    OPTIONAL = (
+        "A403",
+        "The parts of a plugin that are loaded on demand would load too.",
+        "Do without those operations, or install what they link.",
+    )
+    STUB = (
+        "A501",
+        "No wheel is an empty stub: each that should hold TensorFlow does.",
+        "Name the distribution that holds it: `tensorflow` or `tensorflow-macos`.",
+    )
+    SELF = (
+        "A502",
+        "No wheel requires itself.",
+        "Choose another release; this one was published by mistake.",
+    )
+    OVERLAP = (
+        "A503",
+        "No two wheels write the same file.",
+        "Keep one of the two distributions.",
+    )
+    REQUIREMENT = (
+        "A504",
+        "What a wheel declares that it requires is locked, in a version that it admits.",
+        "Lock the environment again, or mend the pin in matrix.toml that keeps it out.",
+    )
+    NUMPY = (
+        "A505",
+        "No extension that was compiled for NumPy 1 is locked beside NumPy 2.",
+        'Cap NumPy in matrix.toml: numpy = "<2".',
+    )
+    KNOWN = (
+        "A601",
+        "Nothing is known of this combination that loads and is wrong.",
+        "Run the smoke suite on a Mac with a GPU before relying on it, or choose another row.",
+    )
+    UNREADABLE = (
+        "A901",
+        "Every wheel and binary could be read.",
+        "Fetch again; if it stays so, the wheel can't be vouched for.",
+    )
+
+    @property
+    def code(self) -> str:
+        return self.value[0]
+
+    @property
+    def title(self) -> str:
+        return self.value[1]
+
+    @property
+    def mend(self) -> str:
+        return self.value[2]
+
+    @property
+    def page(self) -> str:
+        """Where the rule is explained."""
+        return f"{PAGE}#{self.code.lower()}"
+
+    @property
+    def is_warning(self) -> bool:
+        """Whether a finding leaves the verdict as it is: the environment loads all the same."""
+        return self in (Rule.KNOWN, Rule.OPTIONAL)
+
+
+RULES = {rule.code: rule for rule in Rule}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFinding:
+    """One rule that doesn't hold, at one place of one environment."""
+
+    rule: Rule
+    package: str
+    """Name and version."""
+    path: str = ""
+    """The file in site-packages, where it is about one."""
+    detail: str
+    names: tuple[str, ...] = ()
+    """The symbols or libraries in question, as the loader names them."""
+
+    def to_dict(self) -> dict[str, object]:
+        """JSON values."""
+        return {
+            "rule": self.rule.code,
+            "package": self.package,
+            "path": self.path,
+            "detail": self.detail,
+            "names": list(self.names),
+            "mend": self.rule.mend,
+            "page": self.rule.page,
+        }

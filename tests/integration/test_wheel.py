@@ -1,0 +1,57 @@
+"""The wheel, in an environment of its own: a new project from nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+
+from integration.conftest import World
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*args: str | Path, cwd: Path) -> str:
+    done = subprocess.run(args, cwd=cwd, check=False, capture_output=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture
+def metalock(tmp_path: Path) -> Path:
+    """The command, installed from the wheel; what it depends on is the tests' own environment's."""
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path / "dist")]
+    run(*build, str(ROOT), cwd=tmp_path)
+    (wheel,) = (tmp_path / "dist").glob("metalock-*.whl")
+    venv.create(tmp_path / "fresh", symlinks=True)
+    python = tmp_path / "fresh" / "bin" / "python"
+    (site,) = (tmp_path / "fresh" / "lib").glob("python*/site-packages")
+    uv = Path(sysconfig.get_path("scripts")) / "uv"
+    run(uv, "pip", "install", "--offline", "--no-deps", "--python", python, wheel, cwd=tmp_path)
+    (site / "zz-dependencies.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+    where = run(python, "-c", "import metalock; print(metalock.__file__)", cwd=tmp_path)
+    assert where.startswith(str(tmp_path)), "the wheel's, not the checkout's"
+    return tmp_path / "fresh" / "bin" / "metalock"
+
+
+def test_a_new_project(metalock: Path, world: World, tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    folder.mkdir()
+    assert "next: metalock list, then metalock env" in run(metalock, "init", cwd=folder)
+    assert {path.name for path in folder.iterdir()} == {".gitignore", "Makefile", "matrix.toml", "templates"}
+    assert len(list((folder / "templates").iterdir())) == 3
+    assert "tf2.18-py3.11" in run(metalock, "list", cwd=folder)
+    assert "2 locked" in run(metalock, "env", cwd=folder)
+    for platform in ("linux-64", "osx-arm64"):
+        text = (folder / "envs" / platform / "tf2.18-py3.11" / "environment.yml").read_text(encoding="utf-8")
+        assert "  - python=3.11.14=h0_0\n" in text
+        assert "      - tensorflow==2.18.1 --hash=sha256:" in text
+    run(metalock, "env", "--check", cwd=folder)
+    run(metalock, "check", cwd=folder)
+    again = subprocess.run([metalock, "init"], cwd=folder, check=False, capture_output=True, encoding="utf-8")
+    assert again.returncode == 2
+    assert "is there already" in again.stderr

@@ -1,0 +1,184 @@
+"""cli: options, exit codes and words; what commands do is tested where it is done."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+from samples import MATRIX, locked_workspace
+
+from metalock import __version__
+from metalock.cli import main
+from metalock.listing import BEGIN, END
+from metalock.options import NeedsType, exits_with_its_code
+
+NOT_THERE = "error: nothing selected: the matrix has no such environment on that platform"
+NOTHING = "error: no environment of the matrix fulfils all of that"
+NEAR = "error: no environment 'tf2.18-py3.12' in the matrix; did you mean \"tf2.18-py3.11\"?"
+PLATFORM = "unknown platform 'win-64'; expected one of osx-arm64, osx-64, linux-64"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    locked_workspace(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*args: str) -> Result:
+    return CliRunner().invoke(main, args)
+
+
+def commands(group: click.Group, *path: str) -> list[tuple[str, ...]]:
+    found = [path]
+    for name, command in group.commands.items():
+        found += commands(command, *path, name) if isinstance(command, click.Group) else [(*path, name)]
+    return found
+
+
+@pytest.mark.parametrize("command", commands(main), ids=" ".join)
+def test_help(command: tuple[str, ...]) -> None:
+    result = run(*command, "--help")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("Usage: ")
+    assert run(*command, "-h").stdout == result.stdout
+
+
+def test_version() -> None:
+    assert run("--version").stdout == f"metalock, version {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "message"),
+    [
+        (["list", "--env", "tf2.18-py3.12"], 2, NEAR),
+        (["list", "--env", "zzz"], 2, "error: no environment 'zzz' in the matrix"),
+        (["list", "--python", "3.99"], 5, NOTHING),
+        (["list", "--platform", "osx-64"], 5, NOTHING),
+        (["env", "--platform", "osx-64"], 5, NOT_THERE),
+        (["check", "--offline", "--platform", "osx-64"], 5, NOT_THERE),
+        (["list", "--matrix", "absent.toml"], 2, "error: absent.toml does not exist"),
+        (["list", "--update", "matrix.toml"], 2, "error: matrix.toml has no markers for the table"),
+        (["init", "."], 2, "error: matrix.toml is there already"),
+        (["export", "conda-lock", "zzz"], 2, "error: no environment 'zzz' in the matrix"),
+    ],
+)  # fmt: skip
+def test_errors_in_one_line(folder: Path, args: list[str], code: int, message: str) -> None:
+    result = run(*args)
+    assert (result.exit_code, result.stdout) == (code, "")
+    first, *rest = result.stderr.splitlines()
+    assert first == message
+    assert all(line.startswith("hint: ") for line in rest)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["list", "--platform", "linux64"], 'unknown platform \'linux64\'; did you mean "linux-64"?'),
+        (["env", "--platform", "win-64"], PLATFORM),
+        (["list", "--needs", "metla"], 'unknown column \'metla\'; did you mean "metal"?'),
+        (["list", "--needs", "metal,"], "unknown column ''; expected some of metal, tfio, "),
+        (["list", "--macos", "Monterey"], "'Monterey' is not a version such as 13 or 2.28"),
+        (["env", "--jobs", "0"], "0 is not in the range x>=1"),
+        (["list", "--nosuch"], "No such option"),
+        (["nosuch"], "No such command 'nosuch'"),
+    ],
+)  # fmt: skip
+def test_bad_usage(folder: Path, args: list[str], message: str) -> None:
+    result = run(*args)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
+
+
+def test_a_faulty_matrix(folder: Path) -> None:
+    (folder / "matrix.toml").write_text(MATRIX.replace("conda-forge", "https://u:secret@example.invalid/a"))
+    for args in (["env"], ["list"], ["check"], ["diff"], ["export", "conda-lock", "x"]):
+        result = run(*args)
+        assert result.exit_code == 2
+        assert result.stderr.splitlines()[:2] == [
+            "error: matrix.toml: 1 fault",
+            "  channels[0]: a URL with credentials; keep those in your conda settings",
+        ]
+        assert "secret" not in result.output
+
+
+def test_findings_are_exit_code_one(folder: Path) -> None:
+    assert run("env", "--check").exit_code == 0
+    (folder / "envs" / "linux-64" / "tf2.18-py3.11" / "conda.lock").write_text("")
+    result = run("env", "--check")
+    assert (result.exit_code, result.stderr) == (1, "1 finding\n")
+    assert result.stdout.startswith("D003 envs/linux-64/tf2.18-py3.11: conda.lock is not what ")
+    result = run("check", "--offline", "--json")
+    assert result.exit_code == 1
+    (finding,) = json.loads(result.stdout)
+    assert finding.keys() == {"code", "rule", "where", "detail", "mend"}
+    assert finding["code"] == "D003"
+    assert run("check", "--offline", "--env", "tf2.18-py3.10").exit_code == 0
+
+
+def test_env_renders_again_without_any_server(folder: Path) -> None:
+    path = folder / "envs" / "linux-64" / "tf2.18-py3.11" / "conda.lock"
+    before = path.read_bytes()
+    path.write_text("")
+    result = run("env", "--platform", "linux-64")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr.splitlines() == [
+        "1 rendered, 1 up to date",
+        "use: conda env create -f envs/linux-64/tf2.18-py3.11/environment.yml",
+    ]
+    assert path.read_bytes() == before
+
+
+def test_list_as_json(folder: Path) -> None:
+    rows = json.loads(run("list", "--json", "--platform", "linux-64", "--python", "3.11").stdout)
+    assert rows == [
+        {
+            "env": "tf2.18-py3.11",
+            "platform": "linux-64",
+            "stack": "tf2.18",
+            "python": "3.11",
+            "floor": {"glibc": "2.28"},
+            "default": True,
+            "unavailable": None,
+            "lock": "current",
+            "columns": {"tensorflow": {"specifier": "==2.18.1", "unavailable": None}},
+        }
+    ]
+
+
+def test_list_updates_a_document(folder: Path) -> None:
+    document = folder / "README.md"
+    document.write_text(f"{BEGIN}\n{END}\n")
+    assert run("list", "--update", "README.md").stderr == "README.md: table written\n"
+    assert run("list", "--markdown").stdout.strip() in document.read_text()
+    assert run("list", "--update", "README.md").stderr == "README.md: table up to date\n"
+
+
+def test_init_writes_what_list_reads(tmp_path: Path) -> None:
+    result = run("init", str(tmp_path / "new"))
+    assert result.exit_code == 0
+    assert result.stderr.endswith("next: metalock list, then metalock env\n")
+    assert run("list", "--matrix", str(tmp_path / "new" / "matrix.toml")).exit_code == 0
+
+
+def test_an_interrupt_is_130() -> None:
+    @click.command()
+    @exits_with_its_code
+    def command() -> int:
+        raise KeyboardInterrupt
+
+    result = CliRunner().invoke(command)
+    assert result.exit_code == 130
+    assert result.stderr.startswith("interrupted; ")
+
+
+def test_needs_are_columns_by_any_name() -> None:
+    assert NeedsType().convert("metal,tfio,keras", None, None) == (
+        "tensorflow-metal",
+        "tensorflow-io",
+        "keras",
+    )
+    assert NeedsType().convert((), None, None) == ()
