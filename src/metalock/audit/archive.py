@@ -21,6 +21,7 @@ _ENCRYPTED = 0x1
 _LOCAL_HEADER = struct.Struct("<4s22x2H")
 _LOCAL_MAGIC = b"PK\3\4"
 _SNIFFED = 256
+_SUSPECT = re.compile(r"\A[A-Za-z]:|[\\\0-\x1f]|(?:\A|/)\.{0,2}(?:/|\Z)")
 _FAULTS = (BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError, OverflowError)
 
 
@@ -159,11 +160,8 @@ def name_fault(name: str) -> str | None:
     >>> name_fault("a/../../b")
     'leads out of the wheel'
     """
-    parts = name.removesuffix("/").split("/")
+    if not _SUSPECT.search(name.removesuffix("/")):
+        return None
     if name.startswith("/") or re.match(r"[A-Za-z]:", name):
         return "is an absolute path"
-    if ".." in parts:
-        return "leads out of the wheel"
-    if "" in parts or "." in parts or re.search(r"[\\\0-\x1f]", name):
-        return "is no plain path"
-    return None
+    return "leads out of the wheel" if ".." in name.split("/") else "is no plain path"
