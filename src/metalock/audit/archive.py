@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import IO, Self
@@ -21,6 +21,7 @@ _ENCRYPTED = 0x1
 _LOCAL_HEADER = struct.Struct("<4s22x2H")
 _LOCAL_MAGIC = b"PK\3\4"
 _SNIFFED = 256
+_SUSPECT = re.compile(r"\A[A-Za-z]:|[\\\0-\x1f]|(?:\A|/)\.{0,2}(?:/|\Z)")
 _FAULTS = (BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError, OverflowError)
 
 
@@ -40,7 +41,6 @@ class Archive:
     def __init__(self, file: str, stream: IO[bytes]) -> None:
         self.file = file
         self._stream = stream
-        self._left = MOST_INFLATED
         with _faults(file, None):
             self._zip = ZipFile(stream)
         infos = self._zip.infolist()
@@ -83,12 +83,17 @@ class Archive:
                 return member.read(size)
         return data[:size]
 
+    def admit(self, names: Iterable[str]) -> None:
+        """Refuse, before any is inflated, members that unpack to more than a wheel may hold."""
+        total = 0
+        for name in names:
+            total += self.members[name].file_size
+            if total > MOST_INFLATED:
+                raise self.fault(f"unpacks, with those before it, to over {MOST_INFLATED >> 30} GiB", name)
+
     def open(self, name: str, watch: Callable[[bytes], None] | None = None) -> Member:
         """Read a member as a stream; all bytes that come by are shown to `watch`."""
         info = self.members[name]
-        self._left -= info.file_size
-        if self._left < 0:
-            raise self.fault(f"unpacks, with those before it, to more than {MOST_INFLATED >> 30} GiB", name)
         with _faults(self.file, name):
             return Member(self.file, name, self._zip.open(info), watch)
 
@@ -155,11 +160,8 @@ def name_fault(name: str) -> str | None:
     >>> name_fault("a/../../b")
     'leads out of the wheel'
     """
-    parts = name.removesuffix("/").split("/")
+    if not _SUSPECT.search(name.removesuffix("/")):
+        return None
     if name.startswith("/") or re.match(r"[A-Za-z]:", name):
         return "is an absolute path"
-    if ".." in parts:
-        return "leads out of the wheel"
-    if "" in parts or "." in parts or re.search(r"[\\\0-\x1f]", name):
-        return "is no plain path"
-    return None
+    return "leads out of the wheel" if ".." in name.split("/") else "is no plain path"
