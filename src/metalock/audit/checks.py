@@ -21,6 +21,8 @@ from metalock.lock.model import Lock
 from metalock.platforms import parse_release
 
 TENSORFLOW = ("tensorflow", "tensorflow-macos", "tensorflow-cpu")
+NEVER_IMPORTED = "tensorflow/include/"
+"""TensorFlow 2.15 ships copies of extensions among its headers."""
 NUMPY_ABI = 2
 """From this one on, extensions built for older headers can't be loaded (NumPy 2.0 migration guide)."""
 PLUGINS = ("tensorflow-metal", "tensorflow-io", "tensorflow-io-gcs-filesystem")
@@ -201,7 +203,11 @@ def check_numpy(case: Case) -> Iterator[AuditFinding]:
     if Version(locked).major < NUMPY_ABI:
         return
     for wheel in case.wheels:
-        old = sorted(path for path, major in wheel.numpy.items() if major < NUMPY_ABI)
+        old = sorted(
+            path
+            for path, major in wheel.numpy.items()
+            if major < NUMPY_ABI and not path.startswith(NEVER_IMPORTED)
+        )
         if old:
             more = f" and {len(old) - 1} more extensions" if len(old) > 1 else ""
             detail = f"compiled for NumPy 1{more}, and numpy {locked} is locked"
