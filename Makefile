@@ -7,7 +7,7 @@ METALOCK := $(VENV)/bin/metalock
 select = $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(ENV),--env $(ENV))
 
 .DEFAULT_GOAL := help
-.PHONY: help env check list table diff test lint format bench lock-tools clean
+.PHONY: help env check list audit grids table diff test test-network lint fuzz format bench lock-tools clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,14 @@ check: $(STAMP) ## is the matrix still true, of its locks and of the index? (PLA
 
 list: $(STAMP) ## what the matrix offers (PLATFORM=, ENV=)
 	@$(METALOCK) list $(select)
+
+audit: $(STAMP) ## can the locked environments load? reads their wheels (PLATFORM=, ENV=)
+	@$(METALOCK) audit $(select)
+
+grids: $(STAMP) ## every TensorFlow against every plugin: writes docs/compatibility/
+	@for pair in tensorflow-metal.osx-arm64 tensorflow-metal.osx-64 tensorflow-io.osx-arm64 tensorflow-io.osx-64 \
+	  tensorflow-io.linux-64; do $(METALOCK) audit --grid $${pair%%.*} --platform $${pair##*.} \
+	  --output docs/compatibility/$$pair.md || exit $$?; done
 
 table: $(STAMP) ## write the table of README.md anew
 	@$(METALOCK) list --update README.md
@@ -34,6 +42,12 @@ lint: $(STAMP) ## ruff and mypy
 	@$(VENV)/bin/ruff check
 	@$(VENV)/bin/ruff format --check
 	@$(VENV)/bin/mypy
+
+test-network: $(STAMP) ## the tests that read real wheels from the index; some GB
+	@$(VENV)/bin/pytest -q -m network
+
+fuzz: $(STAMP) ## the binary readers against random input (SECONDS=180)
+	@$(VENV)/bin/python tests/fuzz/fuzz_readers.py --seconds $(or $(SECONDS),180)
 
 format: $(STAMP) ## let ruff write what it can
 	@$(VENV)/bin/ruff check --fix
