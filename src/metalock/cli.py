@@ -57,6 +57,7 @@ def main() -> None:
     metalock init     a small matrix.toml to start from
     metalock list     what the matrix offers
     metalock env      lock it: envs/<platform>/<env>/environment.yml
+    metalock audit    can it load? told from the wheels, on any machine
     metalock check    is it still true?
     """
 
