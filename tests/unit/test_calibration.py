@@ -97,7 +97,10 @@ def path_of(grid: str) -> Path:
 
 @cache
 def entries_of(grid: str) -> list[dict[str, Any]]:
-    table = json.loads(path_of(grid).read_text(encoding="utf-8"))
+    path = path_of(grid)
+    if grid == IO_LINUX and not path.exists():
+        pytest.skip(f"{path.name} is not committed")
+    table = json.loads(path.read_text(encoding="utf-8"))
     assert isinstance(table, list)
     return table
 
