@@ -11,18 +11,16 @@ from audit_samples import (
     FRAMEWORK,
     FRAMEWORK_NAME,
     PLUGIN,
-    elf,
+    Names,
     flat,
     links,
     macho,
     named,
     tensorflow_binaries,
 )
-from make_elf import Elf, Needed, Symbol, Undefined
-from make_samples import FLAT, LOAD, REEXPORT, Exported, Imported, MachO
 
-from metalock.audit.linking import Images, Missing
-from metalock.binaries import Binary, Import, LinkKind, Lookup, read
+from metalock.audit.linking import GLOBAL_FLAGS, Images, Missing
+from metalock.binaries import Binary, Import, LinkKind, Lookup
 
 TF = "_TF_NewStatus"
 CPP = "__ZN10tensorflow6StatusC1Ev"
@@ -161,6 +159,22 @@ def test_loaded_libraries_in_a_circle() -> None:
     assert missing(macho(imports=flat("_TF_Round")), more) == Missing()
 
 
+def test_what_the_entry_itself_exports_is_hidden_from_flat_lookups() -> None:
+    """It is opened with RTLD_LOCAL, which for dyld is about that image alone."""
+    name = "_TF_GetInputPropertiesList"
+    entry = {ENTRY: replace(tensorflow_binaries()[ENTRY], exports=Names(frozenset({name})))}
+    install_name = "@rpath/_pywrap_tensorflow_internal.so"
+    for libraries in ((), links(install_name)):
+        plugin = macho(libraries=libraries, imports=flat(name))
+        assert missing(plugin, entry) == Missing(symbols=(name,))
+        binaries = {**tensorflow_binaries(), **entry, PLUGIN: plugin}
+        assert Images(binaries, [GLOBAL_FLAGS]).missing(PLUGIN) == Missing()
+    plugin = macho(libraries=links(install_name), imports=named(install_name, name))
+    assert missing(plugin, entry) == Missing(), "a two-level import names it"
+    own = replace(entry[ENTRY], imports=flat(name))
+    assert not Images({**tensorflow_binaries(), ENTRY: own}).missing(ENTRY), "its own can't be hidden from it"
+
+
 def test_what_was_not_read_is_told() -> None:
     assert not Images(tensorflow_binaries()).unread
     assert Images({PLUGIN: macho()}).unread == {ENTRY}
@@ -250,146 +264,3 @@ def test_file_that_is_there_but_was_not_read() -> None:
     plugin = macho(libraries=links(name), imports=named(name, "_TF_A"))
     binaries = {**tensorflow_binaries(), PLUGIN: plugin}
     assert Images(binaries, ["tensorflow-plugins/libodd.dylib"]).missing(PLUGIN) == Missing()
-
-
-# From here on, the same with files as our own readers read them.
-
-
-def built(sample: MachO | Elf) -> Binary:
-    return read(sample.build())
-
-
-def test_macho_sample_against_samples() -> None:
-    framework = MachO(name=FRAMEWORK_NAME, exports=(Exported(name=TF), Exported(name=CPP)))
-    entry = MachO(
-        name="@rpath/_pywrap_tensorflow_internal.so",
-        libraries=((LOAD, SYSTEM), (REEXPORT, FRAMEWORK_NAME)),
-        rpaths=("@loader_path/..",),
-        exports=(Exported(name="_renamed", flags=0x08, ordinal=2, imported_name=TF),),
-    )
-    plugin = MachO(
-        libraries=((LOAD, SYSTEM), (LOAD, "@rpath/_pywrap_tensorflow_internal.so")),
-        imports=(
-            Imported(name="_malloc", ordinal=1),
-            Imported(name=TF, ordinal=2),  # re-exported with its library
-            Imported(name="_renamed", ordinal=2),  # re-exported in the trie
-            Imported(name="_TF_NotThere", ordinal=2),
-            Imported(name="_TF_Optional", ordinal=2, weak=True),
-            Imported(name=CPP, ordinal=FLAT),
-            Imported(name="__ZN3tsl8internal10LogMessageC1EPKcii", ordinal=FLAT),
-        ),
-    )
-    images = Images({ENTRY: built(entry), FRAMEWORK: built(framework), PLUGIN: built(plugin)})
-    assert images.loaded.keys() == {ENTRY, FRAMEWORK}
-    assert images.missing(PLUGIN).symbols == ("_TF_NotThere", "__ZN3tsl8internal10LogMessageC1EPKcii")
-    assert not images.missing(ENTRY)
-
-
-GLIBC = Needed("libc.so.6", ((2, "GLIBC_2.14"),))
-SO_FRAMEWORK = "tensorflow/libtensorflow_framework.so.2"
-SO_PLUGIN = "tensorflow_io/python/ops/libtensorflow_io.so"
-
-
-def linux_tensorflow(*exports: str) -> dict[str, Binary]:
-    entry = Elf(libraries=("libtensorflow_framework.so.2", "libc.so.6"), runpath="$ORIGIN/..:/opt/lib")
-    framework = Elf(name="libtensorflow_framework.so.2", exports=tuple(Symbol(name) for name in exports))
-    return {ENTRY: built(entry), SO_FRAMEWORK: built(framework)}
-
-
-def test_elf_sample_against_samples() -> None:
-    plugin = Elf(
-        libraries=("libtensorflow_framework.so.2", "libc.so.6", "libm.so.6"),
-        imports=(
-            Undefined("TF_NewStatus"),
-            Undefined("_ZN3tsl8str_util8EndsWithESt17basic_string_viewIcSt11char_traitsIcEES4_"),
-            Undefined("memcpy", version=2),
-            Undefined("PyList_New"),
-            Undefined("TF_Optional", weak=True),
-            Undefined("__gmon_start__", weak=True),
-        ),
-        needs=(GLIBC,),
-    )
-    images = Images({**linux_tensorflow("TF_NewStatus"), SO_PLUGIN: built(plugin)})
-    assert images.loaded.keys() == {ENTRY, SO_FRAMEWORK}
-    assert images.missing(SO_PLUGIN) == Missing(
-        symbols=("_ZN3tsl8str_util8EndsWithESt17basic_string_viewIcSt11char_traitsIcEES4_",)
-    )
-
-
-@pytest.mark.parametrize("origin", ["$ORIGIN", "${ORIGIN}"])
-@pytest.mark.parametrize("by_runpath", [True, False])
-def test_elf_library_on_the_run_path(origin: str, *, by_runpath: bool) -> None:
-    user = elf(libraries=["libown.so"], imports=flat("TF_Own"))
-    paths = (f"{origin}/../../libs",)
-    user = replace(user, runpaths=paths) if by_runpath else replace(user, rpaths=paths)
-    own = {"tensorflow_io/libs/libown.so": elf(exports=["TF_Own"])}
-    assert missing(user, own, at=SO_PLUGIN) == Missing()
-    assert missing(user, at=SO_PLUGIN) == Missing(libraries=("libown.so",), symbols=("TF_Own",))
-
-
-def test_elf_rpath_is_ignored_beside_a_runpath() -> None:
-    own = {"tensorflow_io/python/ops/libown.so": elf()}
-    user = elf(libraries=["libown.so"], rpaths=["$ORIGIN"])
-    assert missing(user, own, at=SO_PLUGIN) == Missing()
-    user = replace(user, runpaths=("/opt/lib",))
-    assert missing(user, own, at=SO_PLUGIN) == Missing(libraries=("libown.so",))
-
-
-def test_elf_library_by_the_soname_of_a_loaded_one_alone() -> None:
-    user = elf(libraries=["libtensorflow_framework.so.2"])
-    assert not Images({**linux_tensorflow(), SO_PLUGIN: user}).missing(SO_PLUGIN)
-    apart = {SO_PLUGIN: user, "elsewhere/lib.so": elf(name="libtensorflow_framework.so.2")}
-    assert Images(apart).missing(SO_PLUGIN).libraries == ("libtensorflow_framework.so.2",)
-
-
-def test_elf_name_with_a_slash_is_no_matter_of_run_paths() -> None:
-    own = {"tensorflow_io/python/ops/sub/libown.so": elf()}
-    assert missing(elf(libraries=["$ORIGIN/sub/libown.so"]), own, at=SO_PLUGIN) == Missing()
-    user = elf(libraries=["sub/libown.so"], runpaths=["$ORIGIN"])
-    assert missing(user, own, at=SO_PLUGIN).libraries == ("sub/libown.so",)
-
-
-@pytest.mark.parametrize(
-    ("name", "is_of_the_system"),
-    [
-        ("libc.so.6", True),
-        ("libstdc++.so.6", True),
-        ("ld-linux-x86-64.so.2", True),
-        ("libz.so.1", True),
-        ("libcuda.so.1", False),
-        ("libavcodec.so.58", False),
-        ("libc.so.6.evil", False),
-        ("xlibc.so.6", False),
-    ],
-)
-def test_elf_libraries_of_the_system(name: str, *, is_of_the_system: bool) -> None:
-    found = missing(elf(libraries=[name]), at=SO_PLUGIN)
-    assert found.libraries == (() if is_of_the_system else (name,))
-
-
-def chain(top: Binary, middle: Binary) -> Images:
-    """An extension that links liba, which links libb; both libraries lie in `own.libs`."""
-    return Images(
-        {
-            "own/extension.so": replace(top, libraries=links("liba.so")),
-            "own.libs/liba.so": replace(middle, name="liba.so", libraries=links("libb.so")),
-            "own.libs/libb.so": elf(name="libb.so"),
-        }
-    )
-
-
-def test_elf_rpath_serves_what_is_loaded_below_it() -> None:
-    images = chain(elf(rpaths=["$ORIGIN/../own.libs"]), elf())
-    assert images.locate("libb.so", "own.libs/liba.so") == "own.libs/libb.so"
-    assert not images.missing("own.libs/liba.so")
-
-
-@pytest.mark.parametrize(
-    ("top", "middle"),
-    [
-        (elf(runpaths=["$ORIGIN/../own.libs"]), elf()),
-        (elf(rpaths=["$ORIGIN/../own.libs"]), elf(runpaths=["/opt/lib"])),
-    ],
-)
-def test_elf_runpath_serves_its_own_binary_alone(top: Binary, middle: Binary) -> None:
-    assert chain(top, middle).missing("own.libs/liba.so").libraries == ("libb.so",)

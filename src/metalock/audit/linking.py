@@ -2,7 +2,8 @@
 
 Mach-O follows dyld: a library is found by its path, or because an image with that install name is
 loaded already; a two-level import is looked up in its library and what that re-exports, a flat one
-in everything loaded. ELF follows ld.so: DT_NEEDED by SONAME or run path, symbols in global scope.
+in everything loaded that isn't hidden. ELF follows ld.so: DT_NEEDED by SONAME or run path, symbols in
+global scope and in what the plugin itself links.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from dataclasses import dataclass
 from metalock.binaries import Binary, Format, Import, Library, LinkKind, Lookup
 
 ENTRY = "tensorflow/python/_pywrap_tensorflow_internal.so"
-"""What `import tensorflow` loads with RTLD_GLOBAL (tensorflow/python/pywrap_tensorflow.py)."""
+"""What `import tensorflow` loads (tensorflow/python/pywrap_tensorflow.py)."""
+GLOBAL_FLAGS = "tensorflow/python/pywrap_dlopen_global_flags.py"
+"""Where a wheel has this, the entry is opened with RTLD_GLOBAL, else with RTLD_LOCAL (same place)."""
 _C_NAME = re.compile(r"_?(?:TFE?|TFNPD|TSL|SE|SP|TP)_[A-Z]")
 _MANGLED = re.compile(r"_{1,4}Z")
 _NAMESPACE = re.compile(
@@ -47,6 +50,8 @@ class Images:
         self._binaries = binaries
         self._paths = {*paths, *binaries}
         self._users: dict[str, set[str]] | None = None
+        self._entry = entry
+        self._is_global = GLOBAL_FLAGS in self._paths
         self.loaded: dict[str, Binary] = {}
         self.unread: set[str] = set()
         """What TensorFlow loads and could not be looked at: while there is any, plugins are not judged."""
@@ -167,8 +172,13 @@ class Images:
         return False
 
     def _scope(self, user: str) -> list[Binary]:
-        """Where flat lookups search: what TensorFlow loaded, the binary itself, and what it loads."""
-        scope = dict(self.loaded)
+        """Where flat lookups search: what TensorFlow loaded for all to see, the binary, and what it loads.
+
+        RTLD_LOCAL hides what was opened: for dyld that image alone (`depOptions.rtldLocal = false` in
+        `dlopen_from`), for ld.so with all that it links.
+        """
+        is_macho = self._binaries[user].format is Format.MACH_O
+        scope = dict(self.loaded) if self._is_global or is_macho else {}
         queue = [user]
         while queue:
             path = queue.pop()
@@ -177,6 +187,8 @@ class Images:
                 found = self.locate(library.name, path)
                 if found is not None and found in self._binaries and found not in scope:
                     queue.append(found)
+        if is_macho and not self._is_global and user != self._entry:
+            scope.pop(self._entry, None)
         return list(scope.values())
 
 
