@@ -25,9 +25,11 @@ audit: $(STAMP) ## can the locked environments load? reads their wheels (PLATFOR
 	@$(METALOCK) audit $(select)
 
 grids: $(STAMP) ## every TensorFlow against every plugin: writes docs/compatibility/
-	@for pair in tensorflow-metal.osx-arm64 tensorflow-metal.osx-64 tensorflow-io.osx-arm64 tensorflow-io.osx-64 \
-	  tensorflow-io.linux-64; do $(METALOCK) audit --grid $${pair%%.*} --platform $${pair##*.} \
-	  --output docs/compatibility/$$pair.md || exit $$?; done
+	@for pair in tensorflow-metal.osx-arm64 tensorflow-io.osx-arm64 tensorflow-metal.osx-64 tensorflow-io.linux-64; do \
+	  $(METALOCK) audit --grid $${pair%%.*} --platform $${pair##*.} --output docs/compatibility/$$pair.md || exit $$?; \
+	done
+	@for plugin in tensorflow-metal tensorflow-io; do $(METALOCK) audit --grid $$plugin --platform osx-arm64 --json \
+	  --output docs/compatibility/$$plugin.osx-arm64.json || exit $$?; done
 
 table: $(STAMP) ## write the table of README.md anew
 	@$(METALOCK) list --update README.md

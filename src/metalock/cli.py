@@ -270,7 +270,7 @@ def check_command(
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="With --grid: write a Markdown page there, and the same as JSON beside it.",
+    help="With --grid: write a Markdown page there, or with --json the JSON.",
 )
 @exits_with_its_code
 def audit_command(

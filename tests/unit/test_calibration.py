@@ -13,7 +13,7 @@ from metalock.audit.known import known_reports, optional_reason
 from metalock.platforms import Platform
 
 FOLDER = Path(__file__).parents[2] / "docs" / "compatibility"
-METAL, IO_MAC, IO_LINUX = "tensorflow-metal.osx-arm64", "tensorflow-io.osx-arm64", "tensorflow-io.linux-64"
+METAL, IO_MAC = "tensorflow-metal.osx-arm64", "tensorflow-io.osx-arm64"
 TABLE = "blog.jonghyeon.me, table of 2025-09-11"
 NOT_LOADED = "@rpath/_pywrap_tensorflow_internal.so"
 LOG_MESSAGE = "__ZN3tsl8internal10LogMessageC1EPKcii"
@@ -52,9 +52,6 @@ FAILURES = [
     Fails(
         IO_MAC, "2.18.0", "0.37.1", "__ZN10tensorflow6tensor6ConcatERKN4absl12lts_202308024Span", "io#2137"
     ),
-    Fails(IO_LINUX, "2.18.0", "0.37.1", "_ZN3tsl8str_util8EndsWith", "io#2104"),
-    Fails(IO_LINUX, "2.14.0", "0.34.0", FINALIZE, "io#1871"),
-    Fails(IO_LINUX, "2.20.0", "0.37.1", "_ZN3tsl5mutex6unlockEv", "dlio_benchmark#305"),
 ]
 SUCCESSES = [
     *(
@@ -80,14 +77,12 @@ SUCCESSES = [
     # These load, and fail or crash when they are used.
     Loads(METAL, "2.11.0", "0.7.0", "tensorflow#58988"),
     Loads(METAL, "2.9.0", "0.6.0", TABLE),
-    Loads(IO_LINUX, "2.16.2", "0.37.1", "dlio_benchmark#305"),
-    Loads(IO_LINUX, "2.8.0", "0.24.0", "io#1742"),
 ]
 DECLARED = [
     # The TensorFlow that `tensorflow-io[tensorflow]` asks for.
-    *((grid, "2.13.0", "0.34.0") for grid in (IO_MAC, IO_LINUX)),
-    *((grid, "2.15.0", "0.36.0") for grid in (IO_MAC, IO_LINUX)),
-    *((grid, "2.16.1", "0.37.1") for grid in (IO_MAC, IO_LINUX)),
+    (IO_MAC, "2.13.0", "0.34.0"),
+    (IO_MAC, "2.15.0", "0.36.0"),
+    (IO_MAC, "2.16.1", "0.37.1"),
 ]
 
 
@@ -98,8 +93,6 @@ def path_of(grid: str) -> Path:
 @cache
 def entries_of(grid: str) -> list[dict[str, Any]]:
     path = path_of(grid)
-    if grid == IO_LINUX and not path.exists():
-        pytest.skip(f"{path.name} is not committed")
     table = json.loads(path.read_text(encoding="utf-8"))
     assert isinstance(table, list)
     return table
@@ -165,7 +158,7 @@ def test_loading_and_wrong_is_reported() -> None:
         assert any(known.concerns(Platform.OSX_ARM64, tensorflow, version) for known in known_reports())
 
 
-@pytest.mark.parametrize("grid", [METAL, IO_MAC, IO_LINUX])
+@pytest.mark.parametrize("grid", [METAL, IO_MAC])
 def test_committed_grids_are_whole(grid: str) -> None:
     entries = entries_of(grid)
     assert all(list(entry) == KEYS for entry in entries)

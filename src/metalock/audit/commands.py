@@ -84,9 +84,8 @@ def show_grid(
     text = json.dumps([entry.to_dict() for entry in entries], indent=1) + "\n"
     if output is not None:
         command = f"metalock audit --grid {plugin} --platform {platform} --output {output.as_posix()}"
-        write_text(output, to_page(entries, command))
-        write_text(output.with_suffix(".json"), text)
-        say(f"wrote {output} and {output.with_suffix('.json').name}")
+        write_text(output, text if as_json else to_page(entries, command))
+        say(f"wrote {output}")
     elif as_json:
         out(text.rstrip())
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from packaging.utils import canonicalize_name, parse_wheel_filename
@@ -12,7 +13,7 @@ from metalock.adapters.index import IndexWheel, PackageIndex
 from metalock.adapters.settings import read_settings
 from metalock.audit.checks import PLUGINS
 from metalock.audit.facts import WheelFacts
-from metalock.audit.grid import GridEntry, compare, pairs, releases
+from metalock.audit.grid import GridEntry, Pair, compare, pairs, releases
 from metalock.audit.library import WheelLibrary
 from metalock.errors import FetchError, NothingSelectedError, UsageError
 from metalock.lock.model import PipPackage
@@ -25,8 +26,13 @@ READERS = 8
 """Sizes asked at once."""
 
 
-def make_grid(plugin: str, platform: Platform, reporter: Reporter) -> list[GridEntry]:
-    """Every entry, oldest TensorFlow first. Raises `UsageError` for what is no plugin."""
+def make_grid(
+    plugin: str, platform: Platform, reporter: Reporter, *, only: Callable[[Pair], bool] = lambda _: True
+) -> list[GridEntry]:
+    """The entries of all pairs, or of `only` some, oldest TensorFlow first.
+
+    Raises `UsageError` for what is no plugin.
+    """
     name = canonicalize_name(plugin)
     if name not in PLUGINS:
         guess = did_you_mean(name, PLUGINS) or f"; expected one of {', '.join(PLUGINS)}"
@@ -38,7 +44,8 @@ def make_grid(plugin: str, platform: Platform, reporter: Reporter) -> list[GridE
         for distribution in TENSORFLOW_DISTRIBUTIONS
         for release in releases(distribution, index.wheels(distribution).values(), platform)
     ]
-    grid = list(pairs(tensorflows, releases(name, index.wheels(name).values(), platform)))
+    plugins = releases(name, index.wheels(name).values(), platform)
+    grid = [pair for pair in pairs(tensorflows, plugins) if only(pair)]
     if not grid:
         raise NothingSelectedError(
             f"nothing to compare: the index has no {name}, or no TensorFlow for {platform}"

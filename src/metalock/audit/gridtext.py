@@ -9,7 +9,7 @@ import click
 from metalock.audit.grid import GridEntry, GridVerdict
 from metalock.audit.known import optional_reason
 
-SHOWN = 12
+SHOWN = 6
 """Names that a page lists of one failure before it counts the rest."""
 INTRODUCTION = (
     "Told from the wheels' own binaries, without a Mac: **loads** means that every library that the",
@@ -17,7 +17,7 @@ INTRODUCTION = (
     "mean that it runs, or computes rightly: a platform id that isn't registered, a crash in a call or",
     "wrong numbers can't be seen this way ([more](../audit.md)). `-`: no wheels for the same Python on this",
     "platform. `?`: something could not be read. Releases before TensorFlow 2.6 and pre-releases are left",
-    "out. Parts that a plugin loads on demand, or never, don't count for the table, and are listed below it.",
+    "out. Parts that a plugin loads on demand, or never, don't count for the table, and are counted below it.",
 )
 Rows = dict[tuple[str, str], dict[str, list[GridEntry]]]
 
@@ -81,7 +81,7 @@ def to_page(entries: Sequence[GridEntry], command: str) -> str:
     """The Markdown page: the table, then what is missing, each set of names once."""
     first = entries[0]
     rows = rows_of(entries)
-    versions = list(dict.fromkeys(entry.version for entry in entries))
+    versions, older = _shown_versions(entries)
     lines = [
         f"# {first.plugin} and TensorFlow on {first.platform}",
         "",
@@ -95,7 +95,42 @@ def to_page(entries: Sequence[GridEntry], command: str) -> str:
     for (tensorflow, distribution), row in rows.items():
         name = tensorflow if distribution == "tensorflow" else f"{tensorflow} ({distribution})"
         lines.append(f"| {name} | " + " | ".join(field(row.get(version, ())) for version in versions) + " |")
-    return "\n".join([*lines, "", "## What is missing", "", *_failures(entries)]) + "\n"
+    if older:
+        lines += ["", f"Older releases load beside none of these: {', '.join(older)}."]
+    shown = [entry for entry in entries if entry.version in versions]
+    return (
+        "\n".join([*lines, "", "## What is missing", "", *_failures(_required(shown)), *_optional(shown)])
+        + "\n"
+    )
+
+
+def _shown_versions(entries: Sequence[GridEntry]) -> tuple[list[str], list[str]]:
+    """From the first release on that loads anywhere, and those before it."""
+    by_version: dict[str, list[GridEntry]] = {}
+    for entry in entries:
+        by_version.setdefault(entry.version, []).append(entry)
+    versions = list(by_version)
+    loading = {e.version for e in _required(entries) if e.verdict is GridVerdict.LOADS}
+    first = next((i for i, version in enumerate(versions) if version in loading), 0)
+    return versions[first:], versions[:first]
+
+
+def _optional(entries: Iterable[GridEntry]) -> list[str]:
+    """The parts that are loaded on demand: how often each would, and why it may be missed."""
+    counts: dict[str, list[bool]] = {}
+    reasons: dict[str, str] = {}
+    for entry in entries:
+        reason = optional_reason(entry.plugin, entry.library)
+        if reason is not None:
+            reasons[entry.library] = reason
+            counts.setdefault(entry.library, []).append(entry.verdict is GridVerdict.LOADS)
+    if not counts:
+        return []
+    lines = [
+        f"- `{path}`, {reasons[path]}: loads beside {sum(found)} of {len(found)}"
+        for path, found in sorted(counts.items())
+    ]
+    return ["", "## Parts that are loaded on demand, or never", "", *lines]
 
 
 def _failures(entries: Iterable[GridEntry]) -> list[str]:
