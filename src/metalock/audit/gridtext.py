@@ -17,7 +17,7 @@ INTRODUCTION = (
     "mean that it runs, or computes rightly: a platform id that isn't registered, a crash in a call or",
     "wrong numbers can't be seen this way ([more](../audit.md)). `-`: no wheels for the same Python on this",
     "platform. `?`: something could not be read. Releases before TensorFlow 2.6 and pre-releases are left",
-    "out. Parts that a plugin loads on demand, or never, don't count for the table, and are counted below it.",
+    "out. Parts that a plugin loads on demand, or never, don't count for the table; they are counted below.",
 )
 Rows = dict[tuple[str, str], dict[str, list[GridEntry]]]
 
