@@ -37,7 +37,7 @@ table: $(STAMP) ## write the table of README.md anew
 diff: $(STAMP) ## what changed in the locks since a git revision (BASE=HEAD)
 	@$(METALOCK) diff $(or $(BASE),HEAD)
 
-test: lint ## lint, types and every test
+test: lint ## lint, types and every test that needs no index
 	@$(VENV)/bin/pytest -q
 
 lint: $(STAMP) ## ruff and mypy

@@ -15,7 +15,7 @@ from metalock.adapters.files import read_text, write_text
 from metalock.audit.standing import audit_words
 from metalock.diff import diff_lines, locks_at
 from metalock.drift import check_drift, check_readme
-from metalock.env import lock_matrix
+from metalock.env import lock_matrix, require_locked
 from metalock.errors import NothingSelectedError, UsageError
 from metalock.findings import Finding
 from metalock.listing import (
@@ -132,9 +132,8 @@ def env_command(
     prune = () if envs else platforms or tuple(Platform)
     if check:
         return show_findings(list(check_drift(workspace, available, prune)), as_json=False)
-    plan = Upgrade(
-        everything=EVERYTHING in upgrade, packages=tuple(canonicalize_name(name) for name in upgrade)
-    )
+    plan = Upgrade(everything=EVERYTHING in upgrade, packages=tuple(canonicalize_name(n) for n in upgrade))
+    require_locked(workspace, available, plan)
     outcome = lock_matrix(
         workspace,
         available,
@@ -144,9 +143,13 @@ def env_command(
         jobs=jobs or os.cpu_count() or 1,
         reporter=make_reporter(),
     )
-    for line in outcome_lines(outcome, list(workspace.cells())):
+    every = list(workspace.cells())
+    working = [*outcome.locked, *outcome.rendered, *outcome.current]
+    if outcome.failed:
+        working += [cell.name for cell in workspace.current_cells()]
+    for line in outcome_lines(outcome, every, working):
         say(line)
-    step = next_step(workspace.matrix, available)
+    step = next_step(workspace, available)
     if step and not outcome.failed:
         say(step)
     return outcome.exit_code
@@ -296,6 +299,10 @@ def audit_command(
     from metalock.audit.commands import audit_locks, show_grid
 
     reporter = make_reporter()
+    if output is not None and grid is None:
+        raise UsageError("--output goes with --grid: the result of a lock lies in audit.json beside it")
+    if grid is not None and (envs or len(platforms) > 1):
+        raise UsageError("--grid takes one --platform and no --env: it compares releases, not locks")
     if grid is not None:
         platform = platforms[0] if platforms else Platform.OSX_ARM64
         return show_grid(grid, platform, as_json=as_json, output=output, reporter=reporter)

@@ -7,6 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from packaging.utils import canonicalize_name
+
 from metalock.adapters.files import (
     has_leftovers,
     only_one_run,
@@ -14,9 +16,10 @@ from metalock.adapters.files import (
     remove_folder,
     replace_folder,
 )
-from metalock.errors import MetalockError, ToolError
+from metalock.errors import MetalockError, ToolError, UsageError
 from metalock.lock.model import Lock, Upgrade
 from metalock.lock.text import lock_text
+from metalock.matrix.fields import did_you_mean
 from metalock.matrix.model import Cell
 from metalock.platforms import Platform, parse_release
 from metalock.progress import Reporter
@@ -85,6 +88,21 @@ def lock_matrix(
             remove_folder(folder)
             outcome.removed.append(f"{folder.parent.name}/{folder.name}")
         return outcome
+
+
+def require_locked(workspace: Workspace, cells: Sequence[Cell], upgrade: Upgrade) -> None:
+    """Raise `UsageError` for a package to upgrade that no lock of the cells holds."""
+    if upgrade.everything:
+        return
+    held: set[str] = set()
+    for cell in cells:
+        lock = workspace.state(cell).lock
+        if lock is not None:
+            names = [*(package.name for package in lock.conda), *(package.name for package in lock.pip)]
+            held |= {canonicalize_name(name) for name in names}
+    for name in upgrade.packages:
+        if held and name not in held:
+            raise UsageError(f"--upgrade {name}: no lock holds it{did_you_mean(name, held)}")
 
 
 def _all_current(workspace: Workspace, states: Sequence[CellState], prune: Sequence[Platform]) -> bool:

@@ -48,12 +48,13 @@ class Question:
             and all(_has(cell, need) for need in self.needs)
             and not (self.macos and not self.glibc and not cell.platform.is_macos)
             and not (self.glibc and not self.macos and cell.platform.is_macos)
-            and (system is None or Version(cell.floor) <= Version(system))
+            and (system is None or (cell.unavailable is None and Version(cell.floor) <= Version(system)))
+            and (not self.needs or cell.unavailable is None)
         )
 
 
 def _has(cell: Cell, name: str) -> bool:
-    column = cell.column(name)
+    column = cell.tensorflow if name == "tensorflow" else cell.column(name)
     return column is not None and column.unavailable is None
 
 
@@ -94,19 +95,7 @@ def to_rows(
     cells: Sequence[Cell], standings: Sequence[str], audits: Mapping[str, str]
 ) -> list[tuple[str, ...]]:
     """A header and a row for each cell, all text; `audits` is by cell name."""
-    header = (
-        "environment",
-        "platform",
-        "TensorFlow",
-        "Metal",
-        "TF I/O",
-        "Keras",
-        "NumPy",
-        "runs on",
-        "lock",
-        "audit",
-    )
-    rows: list[tuple[str, ...]] = [header]
+    rows: list[tuple[str, ...]] = [HEADER]
     for cell, standing in zip(cells, standings, strict=True):
         tensorflow = cell.tensorflow
         version = _range(tensorflow.specifier)
@@ -193,6 +182,11 @@ def _markdown_field(cells: Sequence[Cell], audits: Mapping[str, str]) -> str:
         return f"unavailable: {_escaped(reason)}" if reason else "not offered"
     newest = usable[-1]
     parts = [f"{newest.tensorflow.name} {short(newest.tensorflow)}"]
+    parts += [
+        f"{short(cell.tensorflow)} on Python {cell.python}"
+        for cell in usable
+        if cell.tensorflow.specifier != newest.tensorflow.specifier
+    ]
     for label, name in (("Metal", "tensorflow-metal"), ("TF I/O", "tensorflow-io")):
         having = [c for c in usable if _has(c, name)]
         if having:

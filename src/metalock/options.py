@@ -43,7 +43,7 @@ class NeedsType(click.ParamType[tuple[str, ...]]):
     ) -> tuple[str, ...]:
         if isinstance(value, tuple):
             return value
-        known = [*NEEDS, *COLUMNS]
+        known = list(dict.fromkeys([*NEEDS, *COLUMNS]))
         for word in str(value).split(","):
             if word not in known:
                 guess = did_you_mean(word, known) or f"; expected some of {', '.join(known)}"

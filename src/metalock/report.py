@@ -6,15 +6,20 @@ from collections.abc import Sequence
 
 from metalock.env import Outcome, nearest_working
 from metalock.errors import ToolError, UnsolvableError
-from metalock.matrix.model import Cell, Matrix
+from metalock.matrix.model import Cell
+from metalock.workspace import Workspace
 
 
-def outcome_lines(outcome: Outcome, cells: Sequence[Cell]) -> list[str]:
-    """Failures first, each with the nearest environment that works, then the count."""
+def outcome_lines(outcome: Outcome, cells: Sequence[Cell], working: Sequence[str]) -> list[str]:
+    """Failures first, each with the nearest environment of those `working`, then the count."""
     by_name = {cell.name: cell for cell in cells}
-    working = [*outcome.locked, *outcome.rendered, *outcome.current]
     lines = []
-    likewise = sorted(name for name, error in outcome.failed.items() if isinstance(error, ToolError))[1:]
+    first_of = {str(error): name for name, error in sorted(outcome.failed.items(), reverse=True)}
+    likewise = [
+        name
+        for name, error in sorted(outcome.failed.items())
+        if isinstance(error, ToolError) and first_of[str(error)] != name
+    ]
     for name, error in sorted(outcome.failed.items()):
         if name in likewise:
             continue
@@ -41,13 +46,10 @@ def outcome_lines(outcome: Outcome, cells: Sequence[Cell]) -> list[str]:
     return lines
 
 
-def next_step(matrix: Matrix, cells: Sequence[Cell]) -> str | None:
+def next_step(workspace: Workspace, cells: Sequence[Cell]) -> str | None:
     """The command that uses the default environment, where one platform was asked for."""
     platforms = {cell.platform for cell in cells}
     if len(platforms) != 1:
         return None
-    (platform,) = platforms
-    env = matrix.defaults[platform]
-    if all(cell.env != env for cell in cells):
-        env = cells[0].env
-    return f"use: conda env create -f envs/{platform}/{env}/environment.yml"
+    cell = next((cell for cell in cells if cell.is_default), cells[0])
+    return f"use: conda env create -f {workspace.folder(cell) / 'environment.yml'}"

@@ -92,6 +92,12 @@ class Workspace:
                 return CellState(cell=cell, standing=Standing.EDITED, reason=reason, lock=lock)
         return CellState(cell=cell, standing=Standing.CURRENT, lock=lock)
 
+    def current_cells(self) -> Iterator[Cell]:
+        """The cells whose locks and files stand."""
+        for cell in self.cells():
+            if cell.unavailable is None and self.state(cell).standing is Standing.CURRENT:
+                yield cell
+
     def locks(self) -> Iterator[tuple[str, Lock]]:
         """Every sound lock below `envs/` with its folder's name, also what the matrix no longer asks for."""
         for path in sorted(self.envs.glob(f"*/*/{LOCK_FILE}")):

@@ -31,7 +31,7 @@ from metalock.audit.rules import AuditFinding, Rule
 from metalock.audit.runner import Audited, audit_cells, audit_lock
 from metalock.audit.standing import read_audit
 from metalock.cli import main
-from metalock.errors import FetchError, MetalockError, NothingSelectedError
+from metalock.errors import FetchError, MetalockError, NothingSelectedError, UnreadableWheelError
 from metalock.lock.model import Lock, PipPackage
 from metalock.lock.text import lock_digest
 from metalock.matrix.model import Cell
@@ -244,13 +244,24 @@ def test_runner_renews_reports_without_reading_a_wheel(workspace: Workspace, she
 def test_runner_needs_a_lock(workspace: Workspace, shelf: Shelf) -> None:
     for cell in workspace.cells():
         (workspace.folder(cell) / LOCK_FILE).unlink()
-    with pytest.raises(NothingSelectedError, match="none of these is locked"):
+    with pytest.raises(NothingSelectedError, match="nothing to audit, not locked: linux-64/"):
         run(workspace, shelf)
 
 
 def test_wheel_that_was_not_read_is_never_clean(workspace: Workspace, tmp_path: Path) -> None:
-    broken = Shelf(tmp_path / "cache", {"tensorflow": FetchError("no such wheel")})
+    broken = Shelf(tmp_path / "cache", {"tensorflow": UnreadableWheelError("tensorflow.whl", "cut off")})
     assert run(workspace, broken) == [Verdict.UNREADABLE, Verdict.UNREADABLE]
+    (first, *_) = linux(workspace)
+    lock = workspace.state(first).lock
+    assert lock is not None
+    assert read_audit(workspace, first, lock) is None, "it is looked at again in the next run"
+
+
+def test_wheel_that_can_not_be_had_is_no_finding(workspace: Workspace, tmp_path: Path) -> None:
+    broken = Shelf(tmp_path / "cache", {"tensorflow": FetchError("no such wheel")})
+    with pytest.raises(FetchError, match="no such wheel"):
+        run(workspace, broken)
+    assert not list(workspace.envs.rglob(AUDIT_FILE))
 
 
 def test_wheel_without_an_answer_is_never_clean() -> None:
@@ -317,10 +328,10 @@ def test_command_as_json(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_command_is_not_green_for_what_was_not_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    unread = Shelf(folder / "cache", {"tensorflow": FetchError("no such wheel")})
+    unread = Shelf(folder / "cache", {"tensorflow": UnreadableWheelError("tensorflow.whl", "cut off")})
     code, out, err = command(monkeypatch, unread)
     assert code == 1
-    assert "A901 error: tensorflow-2.18.1-py3-none-any.whl: no such wheel" in out
+    assert "A901 error: tensorflow-2.18.1-py3-none-any.whl: tensorflow.whl: cut off" in out
     assert err.splitlines()[-1].startswith("2 unreadable (")
 
 

@@ -72,11 +72,15 @@ CELLS = all_cells(TEXT)
         (Question(needs=("tensorflow-metal",)), "osx-arm64/new-py3.10"),
         (Question(needs=("keras", "tensorflow-io")), ""),
         (Question(needs=("tensorflow-macos",)), "osx-arm64/old-py3.10"),
-        (Question(macos="12.6"), "osx-arm64/new-py3.10 osx-arm64/gone-py3.10"),
+        (
+            Question(needs=("tensorflow",), platforms=(Platform.OSX_ARM64,)),
+            "osx-arm64/new-py3.10 osx-arm64/old-py3.10",
+        ),
+        (Question(macos="12.6"), "osx-arm64/new-py3.10"),
         (Question(macos="11"), ""),
         (Question(glibc="2.28", pythons=("3.8",)), "linux-64/old-py3.8"),
         (Question(glibc="2.27"), ""),
-        (Question(macos="13", glibc="2.28", pythons=("3.8",)), "linux-64/old-py3.8 osx-arm64/old-py3.8"),
+        (Question(macos="13", glibc="2.28", pythons=("3.8",)), "linux-64/old-py3.8"),
         (Question(platforms=(Platform.LINUX_64,), macos="14"), ""),
     ],
 )

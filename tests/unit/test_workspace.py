@@ -178,7 +178,7 @@ def test_an_outcome_in_words() -> None:
     outcome = Outcome(
         locked=[cells[1].name], failed=failed, removed=["linux-64/old"], not_tried=[cells[3].name]
     )
-    assert outcome_lines(outcome, cells) == [
+    assert outcome_lines(outcome, cells, outcome.locked) == [
         "linux-64/tf2.18-py3.10: down",
         "osx-arm64/tf2.18-py3.10: no way",
         "  hint: try",
@@ -188,16 +188,19 @@ def test_an_outcome_in_words() -> None:
         "1 locked, 2 failed",
     ]
     assert outcome.exit_code == 4
-    assert outcome_lines(Outcome(), cells) == ["nothing to do"]
+    assert outcome_lines(Outcome(), cells, []) == ["nothing to do"]
 
 
-def test_the_next_step() -> None:
-    matrix = parse_matrix(MATRIX)
-    assert next_step(matrix, all_cells()) is None
-    mac, linux = all_cells()[:2], all_cells()[2:]
-    assert next_step(matrix, mac) == "use: conda env create -f envs/osx-arm64/tf2.18-py3.11/environment.yml"
+def test_the_next_step(workspace: Workspace) -> None:
+    cells = list(workspace.cells())
+    assert next_step(workspace, cells) is None
+    mac = [cell for cell in cells if cell.platform is Platform.OSX_ARM64]
+    default = workspace.root / "envs" / "osx-arm64" / "tf2.18-py3.11" / "environment.yml"
+    assert next_step(workspace, mac) == f"use: conda env create -f {default}"
+    other = [cell for cell in mac if not cell.is_default]
     assert (
-        next_step(matrix, linux[:1]) == "use: conda env create -f envs/linux-64/tf2.18-py3.10/environment.yml"
+        next_step(workspace, other)
+        == f"use: conda env create -f {workspace.folder(other[0])}/environment.yml"
     )
 
 

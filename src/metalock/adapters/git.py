@@ -32,5 +32,7 @@ def read_revision(root: Path, revision: str, folder: str, name: str) -> dict[str
             for member in tar:
                 file = tar.extractfile(member) if member.isfile() and Path(member.name).name == name else None
                 if file is not None:
-                    texts[Path(member.name).relative_to(folder).as_posix()] = file.read().decode()
+                    texts[Path(member.name).relative_to(folder).as_posix()] = file.read().decode(
+                        errors="replace"
+                    )
         return texts

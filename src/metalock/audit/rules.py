@@ -69,7 +69,7 @@ class Rule(Enum):
     KNOWN = (
         "A601",
         "Nothing is known of this combination that loads and is wrong.",
-        "Run the smoke suite on a Mac with a GPU before relying on it, or choose another row.",
+        "Try your model on a Mac with a GPU before relying on it, or choose another row.",
     )
     UNREADABLE = (
         "A901",

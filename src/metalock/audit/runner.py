@@ -11,7 +11,7 @@ from metalock.audit.facts import WheelFacts
 from metalock.audit.library import WheelLibrary
 from metalock.audit.record import AUDIT_FILE, Audit, audit_text, make_audit
 from metalock.audit.standing import read_audit
-from metalock.errors import MetalockError, NothingSelectedError
+from metalock.errors import MetalockError, NothingSelectedError, UnreadableWheelError
 from metalock.lock.model import Lock
 from metalock.matrix.model import Cell
 from metalock.platforms import Platform
@@ -32,12 +32,14 @@ def audit_cells(
 ) -> Iterator[Audited]:
     """The result of each cell that is locked, written as it comes; what stands already isn't made again.
 
-    Raises `NothingSelectedError` if none of the cells is locked.
+    Raises `NothingSelectedError` if a cell isn't locked, and `FetchError`, before anything is written of
+    a cell, if a wheel of it can't be had: that is no finding about the wheel.
     """
     locked = [(cell, lock) for cell in cells if (lock := workspace.state(cell).lock) is not None]
-    if not locked:
+    if not locked or len(locked) < len(cells):
+        names = sorted({cell.name for cell in cells} - {cell.name for cell, _ in locked})
         raise NothingSelectedError(
-            "nothing to audit: none of these is locked", hint="`metalock env` locks them."
+            f"nothing to audit, not locked: {', '.join(names)}", hint="`metalock env` locks them."
         )
     waiting: list[tuple[Cell, Lock]] = []
     for cell, lock in locked:
@@ -60,6 +62,9 @@ def _read_and_judge(
     for (platform, _), members in groups.items():
         packages = [package for _, lock in members for package in lock.pip]
         answers = {package.sha256: answer for package, answer in library.facts(packages, platform)}
+        for answer in answers.values():
+            if isinstance(answer, MetalockError) and not isinstance(answer, UnreadableWheelError):
+                raise answer
         for cell, lock in members:
             audit = audit_lock(lock, answers)
             write_text(workspace.folder(cell) / AUDIT_FILE, audit_text(audit))

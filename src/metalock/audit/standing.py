@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from metalock.audit.record import AUDIT_FILE, Audit, parse_audit, renewed
+from metalock.audit.record import AUDIT_FILE, Audit, Verdict, parse_audit, renewed
 from metalock.lock.model import Lock
 from metalock.lock.text import lock_digest
 from metalock.matrix.model import Cell
@@ -14,9 +14,14 @@ NOT_AUDITED, STALE = "not audited", "stale"
 
 
 def read_audit(workspace: Workspace, cell: Cell, lock: Lock) -> Audit | None:
-    """The result beside the lock, unless it is about another lock; its reports are those known now."""
+    """The result beside the lock, unless it is about another lock or none was reached.
+
+    Its reports are those known now.
+    """
     audit = _read(workspace, cell)
-    return renewed(audit, lock) if audit is not None and audit.lock == lock_digest(lock) else None
+    if audit is None or audit.verdict is Verdict.UNREADABLE or audit.lock != lock_digest(lock):
+        return None
+    return renewed(audit, lock)
 
 
 def _read(workspace: Workspace, cell: Cell) -> Audit | None:

@@ -44,7 +44,7 @@ def normal_specifier(text: str) -> str:
         if not clauses or any(clause.startswith("===") for clause in clauses):
             raise InvalidSpecifier(text) from None
         return ",".join(clauses)
-    return f"=={text}"
+    return str(SpecifierSet(f"=={text}"))  # which refuses `2.18rc1.*`: a pre-release takes no `.*`
 
 
 def read_specifier(faults: Faults, value: object, path: str) -> str | None:
