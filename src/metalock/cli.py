@@ -12,8 +12,6 @@ from packaging.utils import canonicalize_name
 from metalock import __version__
 from metalock.adapters.console import make_reporter, out, say
 from metalock.adapters.files import read_text, write_text
-from metalock.audit.standing import audit_words
-from metalock.diff import diff_lines, locks_at
 from metalock.drift import check_drift, check_readme
 from metalock.env import lock_matrix, require_locked
 from metalock.errors import NothingSelectedError, UsageError
@@ -36,7 +34,6 @@ from metalock.matrix.model import Cell
 from metalock.options import NeedsType, SystemType, exits_with_its_code, with_matrix, with_selection
 from metalock.platforms import Platform
 from metalock.report import next_step, outcome_lines
-from metalock.scaffold import write_starter
 from metalock.workspace import open_workspace
 
 EVERYTHING = "*"
@@ -194,6 +191,8 @@ def list_command(
     \b
     metalock list --python 3.12 --platform osx-arm64 --needs metal,tfio --macos 13
     """
+    from metalock.audit.standing import audit_words
+
     workspace = open_workspace(matrix_file)
     cells = list(workspace.cells())
     states = {cell.name: workspace.state(cell) for cell in cells if cell.unavailable is None}
@@ -248,6 +247,8 @@ def check_command(
     workspace = open_workspace(matrix_file)
     cells = select(workspace.cells(), platforms=platforms, envs=envs)
     prune = () if envs else platforms or tuple(Platform)
+    from metalock.audit.standing import audit_words
+
     every = (workspace.state(cell) for cell in workspace.cells() if cell.unavailable is None)
     audits = audit_words(workspace, every)
     findings = [*check_drift(workspace, cells, prune), *check_readme(workspace, audits)]
@@ -320,6 +321,8 @@ def diff_command(matrix_file: Path, revision: str) -> int:
 
     Each line is a package's old and new version, and the environments it changed in.
     """
+    from metalock.diff import diff_lines, locks_at
+
     workspace = open_workspace(matrix_file)
     new = {f"{lock.platform}/{env}": lock for env, lock in workspace.locks()}
     lines = list(diff_lines(locks_at(workspace, revision), new))
@@ -367,6 +370,8 @@ def export_conda_lock(matrix_file: Path, env: str, output: Path | None) -> int:
 @exits_with_its_code
 def init_command(folder: Path) -> int:
     """Write a small working matrix.toml, templates and a Makefile into FOLDER (default: here)."""
+    from metalock.scaffold import write_starter
+
     for path in write_starter(folder):
         say(f"wrote {path}")
     say("next: metalock list, then metalock env")

@@ -53,7 +53,7 @@ class WheelFacts:
     @property
     def is_stub(self) -> bool:
         """Whether it installs nothing that could be imported."""
-        tops = {path.partition("/")[0] for path in self.paths}
+        tops = (path.partition("/")[0] for path in self.paths)
         return all(top == OUTSIDE or top.endswith(".dist-info") for top in tops)
 
 

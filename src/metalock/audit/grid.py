@@ -12,6 +12,7 @@ from packaging.version import InvalidVersion, Version
 from metalock.adapters.index import IndexWheel
 from metalock.audit.facts import WheelFacts
 from metalock.audit.linking import Images
+from metalock.binaries import Binary
 from metalock.platforms import Platform
 
 OLDEST = Version("2.6")
@@ -136,7 +137,7 @@ def compare(pair: Pair, platform: Platform, facts: Mapping[str, WheelFacts]) -> 
     plugin = found[1]
     if tensorflow is None or plugin is None or not _was_read(tensorflow) or not _was_read(plugin):
         return [_entry(pair, platform, "", GridVerdict.UNREADABLE)]
-    images = Images({**tensorflow.binaries, **plugin.binaries}, (*tensorflow.paths, *plugin.paths))
+    images = Images(_Either(plugin.binaries, tensorflow.binaries), (*tensorflow.paths, *plugin.paths))
     entries = []
     for path in sorted(plugin.binaries):
         if images.unread or plugin.binaries[path].imports is None:
@@ -146,6 +147,25 @@ def compare(pair: Pair, platform: Platform, facts: Mapping[str, WheelFacts]) -> 
         verdict = GridVerdict.FAILS if missing else GridVerdict.LOADS
         entries.append(_entry(pair, platform, path, verdict, (*missing.libraries, *missing.symbols)))
     return entries
+
+
+class _Either(Mapping[str, Binary]):
+    """Two wheels' binaries as one: only those that are asked for are read of all that TensorFlow has."""
+
+    def __init__(self, plugin: Mapping[str, Binary], tensorflow: Mapping[str, Binary]) -> None:
+        self._plugin, self._tensorflow = plugin, tensorflow
+
+    def __getitem__(self, path: str) -> Binary:
+        return self._plugin[path] if path in self._plugin else self._tensorflow[path]
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._plugin or path in self._tensorflow
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys([*self._plugin, *self._tensorflow]))
+
+    def __len__(self) -> int:
+        return len(self._plugin.keys() | self._tensorflow.keys())
 
 
 def _was_read(facts: WheelFacts) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
@@ -53,7 +54,7 @@ def make_grid(
     wanted = {wheel.file: wheel for pair in grid for wheel in pair.wheels_to_read()}
     library = WheelLibrary(index, Cache(settings.cache), reporter=reporter)
     with ThreadPoolExecutor(READERS) as pool:
-        packages = list(pool.map(_package, wanted.values()))
+        packages = list(pool.map(lambda wheel: _package(wheel, library, platform), wanted.values()))
     answers = {package.file: answer for package, answer in library.facts(packages, platform)}
     facts = {file: answer for file, answer in answers.items() if isinstance(answer, WheelFacts)}
     for file in sorted(answers.keys() - facts.keys()):
@@ -61,10 +62,12 @@ def make_grid(
     return [entry for pair in grid for entry in compare(pair, platform, facts)]
 
 
-def _package(wheel: IndexWheel) -> PipPackage:
-    """The wheel as a lock would name it."""
+def _package(wheel: IndexWheel, library: WheelLibrary, platform: Platform) -> PipPackage:
+    """The wheel as a lock would name it; its size is asked for only where it has to be fetched."""
     name, version, _, _ = parse_wheel_filename(wheel.file)
     if wheel.sha256 is None:
         raise FetchError(f"{wheel.file}: the package index states no sha256, so it can't be trusted")
-    size = content_length(wheel.url)
-    return PipPackage(name=name, version=str(version), file=wheel.file, sha256=wheel.sha256, size=size)
+    package = PipPackage(name=name, version=str(version), file=wheel.file, sha256=wheel.sha256, size=0)
+    if library.knows(package, platform):
+        return package
+    return replace(package, size=content_length(wheel.url))

@@ -63,6 +63,10 @@ class WheelLibrary:
         if unknown:
             yield from self._read_all(unknown, platform)
 
+    def knows(self, package: PipPackage, platform: Platform) -> bool:
+        """Whether its facts are in the cache; its size doesn't matter then."""
+        return self._known(package, platform) is not None
+
     def _read_all(self, packages: list[PipPackage], platform: Platform) -> Iterator[Answer]:
         self._reporter.start("reading wheels", len(packages))
         self._stop.clear()
@@ -144,6 +148,9 @@ class _Stored(Mapping[str, Binary]):
                 f"{self._file}: what was known of it is damaged on disk ({error})",
                 hint="it is forgotten now: run this again",
             ) from None
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._binaries.keys()  # noqa: SIM118 - does not read the binary
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._binaries)

@@ -41,9 +41,16 @@ class TrieExports(Exports):
     trie: View
     libraries: tuple[str, ...]
     _remembered: dict[int, _Node] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _found: dict[str, Export | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def find(self, name: str) -> Export | None:
-        """Walk down. ld64 may leave an edge without text, which could lead round in a circle."""
+        """Walk down, once for each name."""
+        if name not in self._found:
+            self._found[name] = self._walk(name)
+        return self._found[name]
+
+    def _walk(self, name: str) -> Export | None:
+        """Ld64 may leave an edge without text, which could lead round in a circle."""
         if not len(self.trie):
             return None
         wanted = encode(name)
