@@ -130,6 +130,7 @@ def _raw_engines(cells: list[Cell], settings: Settings, folder: Path, jobs: int)
             uv, "pip", "compile", "requirements.in", "--constraints", "constraints.txt", "-o", "pylock.toml",
             "--python-version", versions["python"], "--python-platform", cell.platform.uv_target(cell.floor),
             "--only-binary", ":all:", "--exclude-newer", cell.exclude_newer, "--no-config", "--quiet",
+            "--python", sys.executable,
         ]  # fmt: skip
         environment = uv_environment(settings.index_url, floor=cell.floor if cell.platform.is_macos else None)
         subprocess.run(command, cwd=work, env=environment, check=True, capture_output=True)
