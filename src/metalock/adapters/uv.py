@@ -82,7 +82,7 @@ class ResolvedWheel:
     """Bytes, where the index says (PEP 700)."""
 
 
-def uv_path(python: Path = Path(sys.executable)) -> Path:
+def uv_path() -> Path:
     """The uv that was installed with metalock, else the first on PATH; raise `ToolError` for none."""
     try:
         from uv import find_uv_bin
@@ -91,12 +91,12 @@ def uv_path(python: Path = Path(sys.executable)) -> Path:
 
         found = shutil.which("uv")
         if found is None:
-            raise ToolError("uv is not installed", hint=f"{python} -m pip install uv") from None
+            raise ToolError("uv is not installed", hint=f"{sys.executable} -m pip install uv") from None
         return Path(found)
     try:
         return Path(find_uv_bin())
     except FileNotFoundError as error:
-        raise ToolError(f"uv is not installed: {error}", hint=f"{python} -m pip install uv") from None
+        raise ToolError(f"uv is not installed: {error}", hint=f"{sys.executable} -m pip install uv") from None
 
 
 def uv_environment(

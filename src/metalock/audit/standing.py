@@ -19,7 +19,11 @@ def read_audit(workspace: Workspace, cell: Cell, lock: Lock) -> Audit | None:
     Its reports are those known now.
     """
     audit = _read(workspace, cell)
-    if audit is None or audit.verdict is Verdict.UNREADABLE or audit.lock != lock_digest(lock):
+    return None if audit is None else _if_it_stands(audit, lock)
+
+
+def _if_it_stands(audit: Audit, lock: Lock) -> Audit | None:
+    if audit.verdict is Verdict.UNREADABLE or audit.lock != lock_digest(lock):
         return None
     return renewed(audit, lock)
 
@@ -33,11 +37,12 @@ def audit_words(workspace: Workspace, states: Iterable[CellState]) -> dict[str, 
     """By cell name: the verdict with its count of warnings, `stale`, or `not audited`."""
     words = {}
     for state in states:
-        if state.lock is None or _read(workspace, state.cell) is None:
+        audit = _read(workspace, state.cell)
+        if state.lock is None or audit is None:
             words[state.cell.name] = NOT_AUDITED
             continue
-        audit = read_audit(workspace, state.cell, state.lock)
-        words[state.cell.name] = STALE if audit is None else _word(audit)
+        standing = _if_it_stands(audit, state.lock)
+        words[state.cell.name] = STALE if standing is None else _word(standing)
     return words
 
 
