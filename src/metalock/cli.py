@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 from metalock import __version__
 from metalock.adapters.console import make_reporter, out, say
 from metalock.adapters.files import read_text, write_text
+from metalock.cli_verify import smoke_command
 from metalock.drift import check_drift, check_readme
 from metalock.env import lock_matrix, require_locked
 from metalock.errors import NothingSelectedError, UsageError
@@ -81,6 +82,9 @@ def update_table(path: Path, cells: list[Cell], audits: dict[str, str]) -> int:
     changed = write_text(path, with_table(text, cells, audits))
     say(f"{path}: {'table written' if changed else 'table up to date'}")
     return 0
+
+
+main.add_command(smoke_command)
 
 
 @main.command("env")

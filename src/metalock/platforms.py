@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import platform
 import re
+import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from metalock.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,6 +108,15 @@ class Platform(StrEnum):
             *cpython_tags(version, abis=[interpreter], platforms=platforms),  # else: those of our own Python
             *compatible_tags(version, interpreter, platforms),
         ]
+
+
+def this_platform(system: str = sys.platform, machine: str = platform.machine()) -> Platform:
+    """The platform of this machine; raise `UsageError` where there is none that is locked for."""
+    for candidate in Platform:
+        markers = candidate.marker_environment("3")
+        if (markers["sys_platform"], markers["platform_machine"]) == (system, machine):
+            return candidate
+    raise UsageError(f"there are no environments for {system} on {machine}")
 
 
 def _manylinux_platforms(glibc: tuple[int, int]) -> list[str]:

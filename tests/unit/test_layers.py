@@ -15,7 +15,7 @@ LAYERS: list[list[str]] = [
     ["workspace"],
     ["drift", "listing", "locker", "check", "diff", "env", "export", "scaffold", "audit", "smoke"],
     ["report"],
-    ["options", "cli", "__main__"],
+    ["options", "cli_verify", "cli", "__main__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 PEERS = {("drift", "listing"), ("env", "locker")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 import traceback
@@ -24,7 +25,7 @@ def key_of(item: pytest.Item) -> str:
 
 
 class Recorder:
-    """Writes an event a line: `start`, `value`, `end` of a capability, and the devices that were seen."""
+    """Writes an event a line: `start` with where its output begins, `value`, `end`, and the devices seen."""
 
     def __init__(self, events: Path, names: List[str]) -> None:
         self._file = events.open("a", encoding="utf-8")
@@ -49,7 +50,7 @@ class Recorder:
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, None, None]:
-        self.emit("start", name=key_of(item))
+        self.emit("start", name=key_of(item), log=os.fstat(2).st_size)
         self._end = {"outcome": "passed", "error": ""}
         self._began = time.perf_counter()
         yield
