@@ -73,7 +73,7 @@ def evidence(lock: Lock) -> Evidence:
         observations=(
             Observation(name="environment.versions", observed=Observed.PASSED, values=values, seconds=0.5),
             Observation(
-                name="environment.import", observed=Observed.RAISED, error="ImportError: ü", seconds=2
+                name="environment.import", observed=Observed.RAISED, error="ImportError: ü", seconds=2.0
             ),
         ),
     )
