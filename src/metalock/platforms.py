@@ -106,6 +106,20 @@ class Platform(StrEnum):
         ]
 
 
+def platform_of(system: str, machine: str) -> Platform | None:
+    """The one of a machine, by `sys.platform` and `platform.machine()`; None if there are no locks for it.
+
+    >>> str(platform_of("darwin", "arm64"))
+    'osx-arm64'
+    """
+    families = {"darwin": "Darwin", "linux": "Linux"}
+    for platform in Platform:
+        markers = platform.marker_environment("3.0")
+        if (families.get(system), machine) == (markers["platform_system"], markers["platform_machine"]):
+            return platform
+    return None
+
+
 def _manylinux_platforms(glibc: tuple[int, int]) -> list[str]:
     """PEP 600 tags from `glibc` down, with the older names of PEP 513, 571 and 599."""
     aliases = {17: "manylinux2014_x86_64", 12: "manylinux2010_x86_64", 5: "manylinux1_x86_64"}

@@ -13,9 +13,9 @@ LAYERS: list[list[str]] = [
     ["platforms", "findings", "matrix", "lock", "render", "binaries"],
     ["adapters"],
     ["workspace"],
-    ["drift", "listing", "locker", "check", "diff", "env", "export", "scaffold", "audit"],
+    ["drift", "listing", "locker", "check", "diff", "env", "export", "scaffold", "audit", "build"],
     ["report"],
-    ["options", "cli", "__main__"],
+    ["options", "cli", "cli_proof", "__main__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 PEERS = {("drift", "listing"), ("env", "locker")}
