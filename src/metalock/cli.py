@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 from metalock import __version__
 from metalock.adapters.console import make_reporter, out, say
 from metalock.adapters.files import read_text, write_text
+from metalock.cli_proof import build_command
 from metalock.cli_verify import smoke_command
 from metalock.drift import check_drift, check_readme
 from metalock.env import lock_matrix, require_locked
@@ -56,8 +57,12 @@ def main() -> None:
     metalock list     what the matrix offers
     metalock env      lock it: envs/<platform>/<env>/environment.yml
     metalock audit    can it load? told from the wheels, on any machine
+    metalock build    make it on this machine, and check it
     metalock check    is it still true?
     """
+
+
+main.add_command(build_command)
 
 
 def show_findings(findings: list[Finding], *, as_json: bool) -> int:

@@ -11,7 +11,7 @@ from metalock.adapters.console import make_reporter
 from metalock.errors import UsageError
 from metalock.matrix.expand import select
 from metalock.options import PlatformType, exits_with_its_code, with_matrix
-from metalock.platforms import Platform, this_platform
+from metalock.platforms import Platform
 from metalock.workspace import open_workspace
 
 
@@ -44,14 +44,15 @@ def smoke_command(
     With the environment's own Python, and pytest from outside: nothing is installed into it or written there.
     Exit 1 if anything is other than the contract says.
     """
+    from metalock.build.commands import this_platform
+    from metalock.build.prefix import backend_of
     from metalock.smoke.commands import SmokeOptions, smoke_prefix
 
     if only and record:
         raise UsageError("--record goes without --only: the evidence is about the whole contract")
     workspace = open_workspace(matrix_file)
     name = env or prefix.resolve().name
-    (cell,) = select(workspace.cells(), platforms=(platform or this_platform(),), envs=(name,))
-    backend = "conda" if (prefix / "conda-meta").is_dir() else "venv"
+    (cell,) = select(workspace.cells(), platforms=(this_platform(platform),), envs=(name,))
     date = datetime.now(UTC).date().isoformat()
     options = SmokeOptions(date=date, only=only, record=record, as_json=as_json)
-    return smoke_prefix(workspace, cell, prefix, backend, options, make_reporter())
+    return smoke_prefix(workspace, cell, prefix, backend_of(prefix), options, make_reporter())

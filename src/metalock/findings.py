@@ -19,6 +19,12 @@ class Rule(Enum):
     GONE = "I002", "locked wheels are on the index"
     CHANGED = "I003", "locked wheels have the sha256 that was locked"
     YANKED = "I004", "locked wheels are not yanked"
+    ABSENT = "B001", "every locked package is installed"
+    OTHER = "B002", "what is installed has the locked version and build"
+    EXTRA = "B003", "nothing is installed but what is locked"
+    ALTERED = "B004", "installed files are what their package's record says"
+    INTERPRETER = "B005", "the interpreter is the locked one"
+    HALF_BUILT = "B006", "the build came to its end"
     CONTRADICTION = "P001", "the pins of an environment agree with each other and with the wheels' metadata"
 
     @property

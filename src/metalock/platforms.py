@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import platform
 import re
-import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING
-
-from metalock.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,13 +106,18 @@ class Platform(StrEnum):
         ]
 
 
-def this_platform(system: str = sys.platform, machine: str = platform.machine()) -> Platform:
-    """The platform of this machine; raise `UsageError` where there is none that is locked for."""
-    for candidate in Platform:
-        markers = candidate.marker_environment("3")
-        if (markers["sys_platform"], markers["platform_machine"]) == (system, machine):
-            return candidate
-    raise UsageError(f"there are no environments for {system} on {machine}")
+def platform_of(system: str, machine: str) -> Platform | None:
+    """The one of a machine, by `sys.platform` and `platform.machine()`; None if there are no locks for it.
+
+    >>> str(platform_of("darwin", "arm64"))
+    'osx-arm64'
+    """
+    families = {"darwin": "Darwin", "linux": "Linux"}
+    for platform in Platform:
+        markers = platform.marker_environment("3.0")
+        if (families.get(system), machine) == (markers["platform_system"], markers["platform_machine"]):
+            return platform
+    return None
 
 
 def _manylinux_platforms(glibc: tuple[int, int]) -> list[str]:

@@ -13,9 +13,9 @@ LAYERS: list[list[str]] = [
     ["platforms", "findings", "matrix", "lock", "render", "binaries"],
     ["adapters"],
     ["workspace"],
-    ["drift", "listing", "locker", "check", "diff", "env", "export", "scaffold", "audit", "smoke"],
+    ["drift", "listing", "locker", "check", "diff", "env", "export", "scaffold", "audit", "build", "smoke"],
     ["report"],
-    ["options", "cli_verify", "cli", "__main__"],
+    ["options", "cli_proof", "cli_verify", "cli", "__main__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 PEERS = {("drift", "listing"), ("env", "locker")}

@@ -183,7 +183,7 @@ def test_pips_certificate_serves_uv() -> None:
     ],
 )
 def test_failures(stderr: str, kind: type[Exception]) -> None:
-    error = uv._failure(Completed(code=2, stdout="", stderr=f"{stderr}\n"))
+    error = uv.uv_failure(Completed(code=2, stdout="", stderr=f"{stderr}\n"), "uv pip compile")
     assert type(error) is kind
     assert str(error).endswith(stderr.strip().removeprefix("error: "))
 

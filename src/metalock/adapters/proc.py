@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,11 +29,12 @@ def run(
     cwd: Path,
     stdin: str = "",
     timeout: float = 1800,
+    keep_open: Collection[int] = (),
 ) -> Completed:
     """Run a program to its end, in exactly the environment given; `timeout` in seconds.
 
-    Raises `ToolError` if it can't be started or doesn't end in time. What it printed
-    comes back without credentials.
+    It holds the file descriptors of `keep_open` for as long as it runs. Raises `ToolError` if
+    it can't be started or doesn't end in time. What it printed comes back without credentials.
     """
     try:
         result = subprocess.run(  # the one place: arguments are a list, never a shell's text
@@ -45,6 +46,7 @@ def run(
             encoding="utf-8",
             errors="replace",
             timeout=timeout,
+            pass_fds=tuple(keep_open),
             check=False,
         )
     except FileNotFoundError:

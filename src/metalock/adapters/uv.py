@@ -54,6 +54,9 @@ _INDEX_FAILED = re.compile(
 )
 """Uv's words for an index that can't be reached, refuses, or sends what can't be used."""
 
+DISK_FULL = re.compile(r"No space left on device|File too large|[Qq]uota exceeded")
+DISK_HINT = "free some space, or set UV_CACHE_DIR and METALOCK_CACHE_DIR to folders that have it"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipRequest:
@@ -143,7 +146,7 @@ class PipResolver:
                 output.write_text(_preferences(preferences), encoding="utf-8")
             result = self._compile(request, folder, offline=from_cache)
             if result.code:
-                raise _failure(result)
+                raise uv_failure(result, "uv pip compile")
             return _parse_pylock(output.read_text(encoding="utf-8"), request)
 
     def _compile(self, request: PipRequest, folder: Path, *, offline: bool) -> Completed:
@@ -177,13 +180,19 @@ def _preferences(versions: Mapping[str, str]) -> str:
     return "\n".join(['lock-version = "1.0"\ncreated-by = "metalock"\n', *entries])
 
 
-def _failure(result: Completed) -> UnsolvableError | FetchError | ToolError:
+def uv_failure(
+    result: Completed, command: str, folder: Path | None = None
+) -> UnsolvableError | FetchError | ToolError:
+    """What uv's words mean; `folder` is where it wrote."""
     text = result.stderr.strip().removeprefix("error: ")
+    if DISK_FULL.search(text):
+        place = folder or tempfile.gettempdir()
+        return ToolError(f"no space for {place}, or for uv's cache: {text}", hint=DISK_HINT)
     if _INDEX_FAILED.search(text):
         return FetchError(f"package index: {text}", hint=INDEX_HINT)
     if "No solution found" in text or "unsatisfiable" in text:
         return UnsolvableError(text)
-    return ToolError(f"uv pip compile ended with {result.code}: {text}")
+    return ToolError(f"{command} ended with {result.code}: {text}")
 
 
 def _parse_pylock(text: str, request: PipRequest) -> tuple[ResolvedWheel, ...]:

@@ -1,0 +1,101 @@
+"""A folder under construction: marked as such, held by who works on it, and taken away as a whole."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from metalock.adapters.files import remove_folder
+from metalock.errors import ToolError
+
+MARKER = ".metalock-building"
+_SETTLING = 0.05
+_TRIES = 60
+
+
+def is_half_built(prefix: Path) -> bool:
+    """Whether a build began there that has not come to its end."""
+    return (prefix / MARKER).exists()
+
+
+def is_vacant(prefix: Path) -> bool:
+    """Whether there is nothing, or an empty folder."""
+    return not prefix.exists() or (prefix.is_dir() and not any(prefix.iterdir()))
+
+
+@contextmanager
+def under_construction(prefix: Path) -> Iterator[int]:
+    """Mark the folder for as long as the block runs, and for good if it fails.
+
+    The value is a file descriptor to be handed to programs that write there: while any of
+    them runs, even if this process was killed, `discard` waits.
+    """
+    prefix.mkdir(parents=True, exist_ok=True)
+    held = os.open(prefix / MARKER, os.O_CREAT | os.O_RDWR, 0o666)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield held
+        (prefix / MARKER).unlink()
+    finally:
+        os.close(held)
+
+
+def discard(prefix: Path, waiting: Callable[[str], None]) -> None:
+    """Take away a half-built prefix; raise `ToolError` if it stays."""
+    _await_writers(prefix, waiting)
+    try:
+        for _ in range(_TRIES):
+            if not prefix.exists():
+                return
+            remove_folder(prefix)
+            time.sleep(_SETTLING)  # threads of an engine that failed may still be writing
+    except OSError as error:
+        raise ToolError(
+            f"{prefix} can't be removed: {error.strerror or error}", hint="remove it by hand"
+        ) from None
+    raise ToolError(f"{prefix} can't be removed: something writes there", hint="remove it by hand")
+
+
+def sweep(prefix: Path) -> None:
+    """Remove what a `discard` that was killed left beside the prefix."""
+    shutil.rmtree(prefix.with_name(f".{prefix.name}.new"), ignore_errors=True)
+
+
+def _await_writers(prefix: Path, waiting: Callable[[str], None]) -> None:
+    try:
+        held = os.open(prefix / MARKER, os.O_RDWR)
+    except OSError:
+        return
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting(f"a program of a build that was killed still writes to {prefix}; waiting for it to end")
+            fcntl.flock(held, fcntl.LOCK_EX)
+    finally:
+        os.close(held)
+
+
+@contextmanager
+def termination_interrupts() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does, so that what was begun is taken away."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,90 @@
+"""uv behind plain calls: a venv on an interpreter, and locked wheels into an environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from metalock.adapters.proc import run
+from metalock.adapters.uv import uv_environment, uv_failure, uv_path
+from metalock.errors import ToolError, UsageError
+from metalock.lock.model import PipPackage
+
+TIMEOUT = 7200
+"""Seconds for all the wheels of an environment: a gigabyte, on a slow line."""
+_ASK = (
+    "import json, platform, sys;"
+    "print(json.dumps([sys.implementation.name, platform.python_version(), platform.machine()]))"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interpreter:
+    """What a Python says of itself."""
+
+    path: Path
+    version: str
+    machine: str
+
+
+def machine() -> tuple[str, str]:
+    """System and architecture of this machine."""
+    return sys.platform, platform.machine()
+
+
+def read_interpreter(path: Path) -> Interpreter:
+    """Ask it; raise `UsageError` for what is no CPython."""
+    hint = "--python names a CPython executable, such as /usr/bin/python3.11"
+    path = path.absolute()
+    if not path.is_file() or not os.access(path, os.X_OK):
+        raise UsageError(f"{path} is no program", hint=hint)
+    try:
+        answer = run([path, "-I", "-S", "-c", _ASK], env=uv_environment(None), cwd=Path("/"), timeout=60)
+        name, version, architecture = json.loads(answer.stdout)
+    except (ToolError, ValueError, TypeError):
+        raise UsageError(f"{path} is no Python", hint=hint) from None
+    if name != "cpython":
+        raise UsageError(f"{path} is {name}, and locks are made for CPython", hint=hint)
+    return Interpreter(path=path, version=version, machine=architecture)
+
+
+def make_venv(python: Path, prefix: Path, *, prompt: str, keep_open: int) -> None:
+    """In a folder that may hold a marker already."""
+    args: list[str | Path] = [
+        uv_path(), "venv", prefix, "--python", python, "--prompt", prompt,
+        "--allow-existing", "--no-config", "--no-project", "--quiet",
+    ]  # fmt: skip
+    result = run(args, env=uv_environment(None), cwd=prefix, keep_open=(keep_open,))
+    if result.code:
+        raise uv_failure(result, "uv venv", prefix)
+
+
+def install_wheels(
+    wheels: Iterable[PipPackage], python: Path, *, prefix: Path, index_url: str | None, keep_open: int
+) -> None:
+    """Exactly these files, nothing resolved and nothing built; linked from uv's cache where that can be.
+
+    Raises `FetchError` for an index that fails, or has another file than was locked.
+    """
+    lines = [f"{w.name}=={w.version} --hash=sha256:{w.sha256}" for w in wheels]
+    if not lines:
+        return
+    args: list[str | Path] = [
+        uv_path(), "pip", "install", "--python", python, "--requirement", "-",
+        "--require-hashes", "--no-deps", "--only-binary", ":all:", "--no-config", "--no-sources", "--quiet",
+    ]  # fmt: skip
+    result = run(
+        args,
+        env=uv_environment(index_url),
+        cwd=prefix,
+        stdin="\n".join(lines) + "\n",
+        timeout=TIMEOUT,
+        keep_open=(keep_open,),
+    )
+    if result.code:
+        raise uv_failure(result, "uv pip install", prefix)
