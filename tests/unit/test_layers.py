@@ -14,7 +14,7 @@ LAYERS: list[list[str]] = [
     ["adapters"],
     ["workspace"],
     ["drift", "listing", "locker", "check", "diff", "env", "export", "scaffold", "audit", "build", "smoke"],
-    ["report"],
+    ["report", "verify"],
     ["options", "cli_proof", "cli_verify", "cli", "__main__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
