@@ -19,6 +19,7 @@ from metalock.lock.model import CondaPackage
 
 if TYPE_CHECKING:
     from rattler import Gateway, GenericVirtualPackage, RepoDataRecord, SparseRepoData
+    from rattler.networking import Client
 
     from metalock.adapters.settings import Settings
     from metalock.platforms import Platform
@@ -40,6 +41,16 @@ class CondaRequest:
     exclude_newer: str
     specs: tuple[str, ...]
     """Match specs (CEP 29), sorted."""
+
+
+def open_client(settings: Settings, channels: Iterable[str], *, timeout: int | None) -> Client:
+    """Reads channels from where this machine's settings say; `timeout` in seconds, for a whole answer."""
+    from rattler.networking import AuthenticationMiddleware, Client, MirrorMiddleware, RetryMiddleware
+
+    mirrors = {settings.channel_url(name): list(settings.channel_sources(name)) for name in channels}
+    return Client(
+        [RetryMiddleware(RETRIES), AuthenticationMiddleware(), MirrorMiddleware(mirrors)], timeout=timeout
+    )
 
 
 class ChannelSolver:
@@ -79,7 +90,7 @@ class ChannelSolver:
                     list(request.specs),
                     gateway=self._open_gateway(request.channels),
                     platforms=[Subdir(request.platform), Subdir("noarch")],
-                    locked_packages=_to_records(locked),
+                    locked_packages=to_records(locked),
                     virtual_packages=_virtual_packages(request),
                     exclude_newer=datetime.fromisoformat(request.exclude_newer),
                 )
@@ -98,21 +109,8 @@ class ChannelSolver:
     def _open_gateway(self, channels: Sequence[str]) -> Gateway:
         if self._gateway is None:
             from rattler import Gateway
-            from rattler.networking import (
-                AuthenticationMiddleware,
-                Client,
-                MirrorMiddleware,
-                RetryMiddleware,
-            )
 
-            mirrors = {
-                self._settings.channel_url(channel): list(self._settings.channel_sources(channel))
-                for channel in channels
-            }
-            client = Client(
-                [RetryMiddleware(RETRIES), AuthenticationMiddleware(), MirrorMiddleware(mirrors)],
-                timeout=TIMEOUT,
-            )
+            client = open_client(self._settings, channels, timeout=TIMEOUT)
             self._gateway = Gateway(cache_dir=self._cache, client=client)
         return self._gateway
 
@@ -139,7 +137,7 @@ class RecordSolver:
                     solve_with_sparse_repodata(
                         list(request.specs),
                         sparse,
-                        locked_packages=_to_records(locked),
+                        locked_packages=to_records(locked),
                         virtual_packages=_virtual_packages(request),
                         exclude_newer=datetime.fromisoformat(request.exclude_newer),
                     )
@@ -175,7 +173,8 @@ def _as_repodata(packages: Iterable[CondaPackage]) -> Iterator[list[SparseRepoDa
             data.close()
 
 
-def _to_records(packages: Sequence[CondaPackage]) -> list[RepoDataRecord]:
+def to_records(packages: Sequence[CondaPackage]) -> list[RepoDataRecord]:
+    """As rattler has them."""
     with _as_repodata(packages) as sparse:
         return [record for data in sparse for record in data.load_all_records()]
 
