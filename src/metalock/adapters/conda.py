@@ -13,7 +13,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from metalock.adapters.http import reachable
 from metalock.errors import FetchError, UnsolvableError
 from metalock.lock.model import CondaPackage
 
@@ -65,6 +64,8 @@ class ChannelSolver:
 
     def unreachable(self, channels: Iterable[str]) -> str | None:
         """The first channel none of whose sources answers at all, or None."""
+        from metalock.adapters.http import reachable
+
         for channel in channels:
             sources = self._settings.channel_sources(channel)
             if not any(reachable(f"{source}/noarch/repodata.json.zst") for source in sources):

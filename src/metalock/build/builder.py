@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from metalock.adapters.cache import Cache
 from metalock.adapters.conda_install import install_conda, write_variables
 from metalock.adapters.files import only_one_run
-from metalock.adapters.index import PackageIndex
 from metalock.adapters.prefix import (
     discard,
     is_half_built,
@@ -154,7 +153,7 @@ def _venv(site: _Site) -> None:
     if request.variables:
         site.reporter.note(f"a venv sets no variables: {', '.join(request.variables)} are left to you")
     make_venv(request.python, request.prefix, prompt=request.env, keep_open=site.held)
-    seeds = seed_wheels(request.lock, PackageIndex(site.settings.index_url), site.cache)
+    seeds = seed_wheels(request.lock, site.settings.index_url, site.cache)
     try:
         _pip_part(site, [*request.lock.pip, *seeds])
     except FetchError:
