@@ -13,7 +13,8 @@ from pypi_simple import ACCEPT_ANY, NoSuchProjectError, PyPISimple
 from requests import HTTPError, RequestException
 from requests.exceptions import ChunkedEncodingError
 
-from metalock.adapters.http import INDEX_HINT, reason, session
+from metalock.adapters.http import reason, session
+from metalock.adapters.settings import INDEX_HINT
 from metalock.errors import FetchError
 from metalock.lock.model import PipPackage
 from metalock.platforms import Platform
