@@ -7,7 +7,7 @@ METALOCK := $(VENV)/bin/metalock
 select = $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(ENV),--env $(ENV))
 
 .DEFAULT_GOAL := help
-.PHONY: help env check list audit grids table diff test test-network lint fuzz format bench lock-tools clean
+.PHONY: help env check list audit verify verify-all grids table diff test test-network lint fuzz format bench lock-tools clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,12 @@ list: $(STAMP) ## what the matrix offers (PLATFORM=, ENV=)
 
 audit: $(STAMP) ## can the locked environments load? reads their wheels (PLATFORM=, ENV=)
 	@$(METALOCK) audit $(select)
+
+verify: $(STAMP) ## build locked environments here, try what works, record it (PLATFORM=, ENV=)
+	@$(METALOCK) verify $(select) $(VERIFY)
+
+verify-all: $(STAMP) ## the same for the whole matrix of this machine's platform, two side by side
+	@$(METALOCK) verify --jobs 2 $(VERIFY)
 
 grids: $(STAMP) ## every TensorFlow against every plugin: writes docs/compatibility/
 	@for pair in tensorflow-metal.osx-arm64 tensorflow-io.osx-arm64 tensorflow-metal.osx-64 tensorflow-io.linux-64; do \

@@ -1,4 +1,4 @@
-"""The commands that run an environment: `metalock smoke`."""
+"""The commands that run environments: `metalock smoke` and `metalock verify`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import click
 
 from metalock.adapters.console import make_reporter
 from metalock.errors import UsageError
-from metalock.matrix.expand import select
-from metalock.options import PlatformType, exits_with_its_code, with_matrix
+from metalock.matrix.expand import require_available, select
+from metalock.options import PlatformType, exits_with_its_code, with_matrix, with_selection
 from metalock.platforms import Platform
 from metalock.workspace import open_workspace
 
@@ -56,3 +56,63 @@ def smoke_command(
     date = datetime.now(UTC).date().isoformat()
     options = SmokeOptions(date=date, only=only, record=record, as_json=as_json)
     return smoke_prefix(workspace, cell, prefix, backend_of(prefix), options, make_reporter())
+
+
+@click.command("verify")
+@with_matrix
+@with_selection
+@click.option("--again", is_flag=True, help="Also what has evidence for its present lock.")
+@click.option(
+    "--backend", type=click.Choice(["conda", "venv"]), help="See `metalock build`.  [default: conda]"
+)
+@click.option(
+    "--python",
+    "pythons",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="PATH",
+    help="With --backend venv: an interpreter; repeatable, one for each Python.  [default: those on PATH]",
+)
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="How many at once.")
+@click.option("--keep", is_flag=True, help="Leave the environments in .envs/ beside the matrix.")
+@exits_with_its_code
+def verify_command(
+    matrix_file: Path,
+    platforms: tuple[Platform, ...],
+    envs: tuple[str, ...],
+    pythons: tuple[Path, ...],
+    backend: str | None,
+    *,
+    again: bool,
+    jobs: int,
+    keep: bool,
+) -> int:
+    """Build locked environments on this machine, try every capability in each, and record what works.
+
+    The evidence goes to smoke.json beside each lock: what each capability came to, what this machine is
+    (no name, user or path), and the day. An environment that fails doesn't end the run; what has evidence
+    for its present lock isn't run again.
+
+    \b
+    metalock verify --env tf2.18-py3.11
+    metalock verify --backend venv --python /usr/bin/python3.11 --env tf2.18-py3.11
+    """
+    from metalock.build.commands import PREFIXES, this_platform
+    from metalock.build.model import Backend
+    from metalock.verify import VerifyOptions, interpreters_for, verify_matrix
+
+    workspace = open_workspace(matrix_file)
+    own = [this_platform(platform) for platform in platforms] or [this_platform(None)]
+    cells = require_available(select(workspace.cells(), platforms=own, envs=envs))
+    kind = Backend(backend) if backend else (Backend.VENV if pythons else Backend.CONDA)
+    if pythons and kind is Backend.CONDA:
+        raise UsageError("--python goes with --backend venv: the conda part brings its own interpreter")
+    options = VerifyOptions(
+        backend=kind,
+        pythons=interpreters_for(cells, pythons) if kind is Backend.VENV else {},
+        date=datetime.now(UTC).date().isoformat(),
+        folder=workspace.root / PREFIXES,
+        keep=keep,
+        jobs=jobs,
+    )
+    return verify_matrix(workspace, cells, options, make_reporter(), again=again)

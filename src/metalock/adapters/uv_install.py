@@ -53,6 +53,13 @@ def read_interpreter(path: Path) -> Interpreter:
     return Interpreter(path=path, version=version, machine=architecture)
 
 
+def find_interpreter(minor: str) -> Path | None:
+    """A CPython of that minor version (`3.11`) on this machine, as uv finds one: on PATH, or its own."""
+    args: list[str | Path] = [uv_path(), "python", "find", f"cpython@{minor}", "--system", "--no-project"]
+    result = run([*args, "--no-config"], env=uv_environment(None), cwd=Path("/"), timeout=60)
+    return Path(result.stdout.strip()) if result.code == 0 else None
+
+
 def make_venv(python: Path, prefix: Path, *, prompt: str, keep_open: int) -> None:
     """In a folder that may hold a marker already."""
     args: list[str | Path] = [

@@ -37,6 +37,7 @@ class Place:
     tools: Path
     scratch: Path
     environment: Mapping[str, str]
+    interrupted: Callable[[], bool] = bool
 
     @property
     def events(self) -> Path:
@@ -134,6 +135,8 @@ def _try_in_one_process(
         unread = b""
         while True:
             code = child.code(POLL_SECONDS)
+            if place.interrupted():
+                raise KeyboardInterrupt
             *lines, unread = (unread + stream.read()).split(b"\n")
             for line in lines:
                 ended = session.take(json.loads(line), clock())

@@ -41,6 +41,8 @@ class SmokeRequest:
     """Those of the matrix, which activation would set."""
     only: tuple[str, ...] = ()
     """Areas or names; empty for the whole contract."""
+    interrupted: Callable[[], bool] = bool
+    """Whether to break off; asked often."""
 
 
 def run_suite(request: SmokeRequest, reporter: Reporter) -> Evidence:
@@ -145,6 +147,7 @@ def _place(request: SmokeRequest, scratch: Path) -> Place:
         tools=tools,
         scratch=scratch,
         environment=environment,
+        interrupted=request.interrupted,
     )
 
 
