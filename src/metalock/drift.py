@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from metalock.adapters.files import read_text
 from metalock.findings import Finding, Rule
-from metalock.listing import has_table, with_table
+from metalock.listing import Known
 from metalock.matrix.model import Cell
 from metalock.platforms import Platform
+from metalock.table import has_table, with_table
 from metalock.workspace import Standing, Workspace
 
 README = "README.md"
@@ -40,11 +41,11 @@ def check_drift(
         )
 
 
-def check_readme(workspace: Workspace, audits: Mapping[str, str]) -> Iterator[Finding]:
+def check_readme(workspace: Workspace, known: Mapping[str, Known]) -> Iterator[Finding]:
     """The generated table of the README beside the matrix, where it has the markers for one."""
     path = workspace.root / README
     text = read_text(path) if path.is_file() else ""
-    if has_table(text) and with_table(text, list(workspace.cells()), audits) != text:
+    if has_table(text) and with_table(text, list(workspace.cells()), known) != text:
         yield Finding(
             rule=Rule.TABLE,
             where=README,

@@ -12,8 +12,8 @@ from samples import MATRIX, locked_workspace
 
 from metalock import __version__
 from metalock.cli import main
-from metalock.listing import BEGIN, END
 from metalock.options import NeedsType, exits_with_its_code
+from metalock.table import BEGIN, END
 
 NOT_THERE = "error: nothing selected: the matrix has no such environment on that platform"
 NOTHING = "error: no environment of the matrix fulfils all of that"
@@ -144,7 +144,9 @@ def test_list_as_json(folder: Path) -> None:
             "default": True,
             "unavailable": None,
             "lock": "current",
+            "tier": "locked",
             "audit": "not audited",
+            "smoke": {"words": "not tried"},
             "columns": {"tensorflow": {"specifier": "==2.18.1", "unavailable": None}},
         }
     ]

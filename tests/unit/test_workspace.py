@@ -13,11 +13,11 @@ from metalock.diff import diff_lines
 from metalock.drift import check_drift, check_readme
 from metalock.env import Outcome, nearest_working
 from metalock.errors import MetalockError, ToolError, UnsolvableError, UsageError
-from metalock.listing import BEGIN, END, with_table
 from metalock.matrix.parse import parse_matrix
 from metalock.platforms import Platform
 from metalock.report import next_step, outcome_lines
 from metalock.scaffold import write_starter
+from metalock.table import BEGIN, END, with_table
 from metalock.workspace import Standing, Workspace, open_workspace
 
 NAME = "linux-64/tf2.18-py3.11"
