@@ -24,7 +24,7 @@ from metalock.platforms import Platform
 from metalock.progress import Reporter
 
 READERS = 8
-"""Sizes asked at once."""
+"""Pages, and then sizes, asked at once."""
 
 
 def make_grid(
@@ -39,7 +39,10 @@ def make_grid(
         guess = did_you_mean(name, PLUGINS) or f"; expected one of {', '.join(PLUGINS)}"
         raise UsageError(f"{plugin!r} is no plugin of TensorFlow{guess}")
     settings = read_settings()
-    index = PackageIndex(settings.index_url)
+    cache = Cache(settings.cache)
+    index = PackageIndex(settings.index_url, cache)
+    with ThreadPoolExecutor(READERS) as pool:
+        list(pool.map(index.wheels, (*TENSORFLOW_DISTRIBUTIONS, name)))
     tensorflows = [
         release
         for distribution in TENSORFLOW_DISTRIBUTIONS
@@ -52,7 +55,7 @@ def make_grid(
             f"nothing to compare: the index has no {name}, or no TensorFlow for {platform}"
         )
     wanted = {wheel.file: wheel for pair in grid for wheel in pair.wheels_to_read()}
-    library = WheelLibrary(index, Cache(settings.cache), reporter=reporter)
+    library = WheelLibrary(index, cache, reporter=reporter)
     with ThreadPoolExecutor(READERS) as pool:
         packages = list(pool.map(lambda wheel: _package(wheel, library, platform), wanted.values()))
     answers = {package.file: answer for package, answer in library.facts(packages, platform)}
