@@ -70,7 +70,7 @@ def batches_by_epoch(model: Any, data: Any, limit: int = 500, **arguments: Any) 
 
     counts: List[int] = []
 
-    class Counter(tf.keras.callbacks.Callback):  # type: ignore[misc,name-defined]
+    class Counter(tf.keras.callbacks.Callback):  # type: ignore[misc]
         def on_epoch_begin(self, epoch: int, logs: Dict[str, float] | None = None) -> None:
             counts.append(0)
 
