@@ -124,7 +124,7 @@ def test_add_metric() -> None:
 
     inputs = tf.keras.Input((2,))
     outputs = tf.keras.layers.Dense(1)(inputs)
-    level = tf.keras.layers.Lambda(lambda rows: tf.reduce_mean(rows))(outputs)
+    level = tf.keras.layers.Lambda(tf.reduce_mean)(outputs)
     model = tf.keras.Model(inputs, outputs)
     model.add_metric(level, name="level")
     model.compile("sgd", "mse")
@@ -158,7 +158,7 @@ def test_metric_in_layer() -> None:
 def test_optimizer_lr() -> None:
     import tensorflow as tf
 
-    found = float(tf.keras.optimizers.Adam(lr=RATE).learning_rate)
+    found = float(tf.keras.optimizers.Adam(lr=RATE).learning_rate.numpy())
     assert found == RATE, f"lr={RATE} makes a learning rate of {found:.4f}"
 
 
@@ -166,7 +166,7 @@ def test_optimizer_lr() -> None:
 def test_optimizer_learning_rate() -> None:
     import tensorflow as tf
 
-    found = float(tf.keras.optimizers.Adam(learning_rate=RATE).learning_rate)
+    found = float(tf.keras.optimizers.Adam(learning_rate=RATE).learning_rate.numpy())
     assert found == RATE, f"learning_rate={RATE} makes a learning rate of {found:.4f}"
 
 
@@ -201,7 +201,7 @@ def test_optimizer_set_value() -> None:
 
     model = compiled("adam")
     tf.keras.backend.set_value(model.optimizer.lr, RATE)
-    found = float(model.optimizer.learning_rate)
+    found = float(model.optimizer.learning_rate.numpy())
     assert found == RATE, f"a learning rate of {found:.4f} after set_value({RATE})"
 
 
@@ -209,7 +209,7 @@ def test_optimizer_set_value() -> None:
 def test_optimizer_assign() -> None:
     model = compiled("adam")
     model.optimizer.learning_rate.assign(RATE)
-    found = float(model.optimizer.learning_rate)
+    found = float(model.optimizer.learning_rate.numpy())
     assert found == RATE, f"a learning rate of {found:.4f} after assign({RATE})"
 
 
@@ -293,7 +293,10 @@ def check_callback(path: str) -> None:
     inputs, targets = regression()
     best = tf.keras.callbacks.ModelCheckpoint(path, monitor="loss", save_best_only=True)
     model.fit(inputs, targets, callbacks=[best], verbose=0)
-    same(tf.keras.models.load_model(path, compile=False).predict(inputs, verbose=0), model.predict(inputs, verbose=0))
+    same(
+        tf.keras.models.load_model(path, compile=False).predict(inputs, verbose=0),
+        model.predict(inputs, verbose=0),
+    )
 
 
 @pytest.mark.capability("keras3.checkpoint-hdf5")
@@ -620,9 +623,11 @@ def test_set_session() -> None:
 
     config = tf.compat.v1.ConfigProto()
     config.gpu_options.allow_growth = True
-    session = tf.compat.v1.Session(config=config)
-    tf.compat.v1.keras.backend.set_session(session)
-    assert tf.compat.v1.keras.backend.get_session() is session, "another session"
+    backend = tf.compat.v1.keras.backend
+    with tf.compat.v1.Session(config=config) as session:
+        backend.set_session(session)
+        assert backend.get_session() is session, "another session"
+    backend.clear_session()
 
 
 # Legacy Keras
