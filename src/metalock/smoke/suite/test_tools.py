@@ -405,7 +405,7 @@ def check_policy(dtype: str) -> None:
     model = tf.keras.Sequential(layers)
     with tf.device("/CPU:0"):
         model.compile(tf.keras.optimizers.SGD(0.01), "mse")
-        history = model.fit(np.ones((8, 8, 8, 1)), np.full((8, 1), 9.0), epochs=3, verbose=0)
+        history = model.fit(np.full((8, 8, 8, 1), 0.1), np.ones((8, 1)), epochs=6, verbose=0)
     assert model.layers[0].compute_dtype == dtype, f"computes in {model.layers[0].compute_dtype}"
     kernel = tf.as_dtype(model.layers[0].kernel.dtype).name
     assert kernel == "float32", f"a kernel of {kernel}"
