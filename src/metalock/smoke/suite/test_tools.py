@@ -166,6 +166,30 @@ def test_summary_scalar(tmp_path: Path) -> None:
     assert tags == ["level"], f"the event files have {tags}"
 
 
+@pytest.mark.capability("tools.summary-raw")
+def test_summary_raw(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    summary = tf.compat.v1.Summary(value=[tf.compat.v1.Summary.Value(tag="level", simple_value=0.5)])
+    with tf.summary.create_file_writer(str(tmp_path)).as_default():
+        tf.summary.experimental.write_raw_pb(summary.SerializeToString(), step=1)
+    tags = scalars(tmp_path)
+    assert tags == ["level"], f"the event files have {tags}"
+
+
+@pytest.mark.capability("tools.csv-logger")
+def test_csv_logger(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    model = small_model()
+    model.compile("sgd", "mse")
+    callback = tf.keras.callbacks.CSVLogger(str(tmp_path / "losses.csv"))
+    losses = model.fit(numbers(), numbers()[:, :2], epochs=2, callbacks=[callback], verbose=0).history["loss"]
+    lines = (tmp_path / "losses.csv").read_text(encoding="utf-8").splitlines()
+    written = [float(line.split(",")[1]) for line in lines[1:]]
+    near(written, losses)
+
+
 @pytest.mark.capability("tools.tensorboard-server")
 def test_tensorboard_server(tmp_path: Path) -> None:
     import tensorflow as tf
