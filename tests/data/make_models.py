@@ -1,7 +1,7 @@
 """Write models with the TensorFlow that runs this: `python make_models.py FOLDER` adds `tf2.15.zip` there.
 
 Run with the interpreter of an environment. Each model is saved in every format that its Keras has, with
-what it predicts, after a few steps of training, for a fixed input. Suite/saved.py tells what the models are.
+what it predicts, after a few steps of training, for a fixed input. suite/saved.py reads them.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def make_model(name: str, layers: Any) -> Any:
 
 
 def save(model: Any, name: str, folder: Path) -> None:
-    """In each format that this Keras has; one of them as SavedModel, by `save` up to Keras 2, then by `export`."""
+    """In each format that this Keras has; `dense` as SavedModel too, by `save` up to Keras 2, then `export`."""
     import tensorflow as tf
 
     minor = int(tf.__version__.split(".")[1])

@@ -36,7 +36,7 @@ def check_predictions(found: Any, expected: Any, what: str) -> None:
 def check_file(folder: Path, file: str, load: Any) -> Any:
     """Load it and compare what it predicts; gives the model."""
     model = load(str(folder / file))
-    inputs, outputs = known(folder, file.split(".")[0])
+    inputs, outputs = known(folder, file.split(".", maxsplit=1)[0])
     check_predictions(model.predict(inputs, verbose=0), outputs, f"{file} of {folder.name}")
     return model
 
