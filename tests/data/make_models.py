@@ -44,7 +44,7 @@ def make_model(name: str, layers: Any) -> Any:
 
 
 def save(model: Any, name: str, folder: Path) -> None:
-    """In each format that this Keras has; `dense` as SavedModel too, by `save` up to Keras 2, then `export`."""
+    """In each format that this Keras has; `dense` also as SavedModel: `save` in Keras 2, `export` in 3."""
     import tensorflow as tf
 
     minor = int(tf.__version__.split(".")[1])
