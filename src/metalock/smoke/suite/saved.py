@@ -59,7 +59,7 @@ def check_goes_on(model: Any, again: Any, x: Any, y: Any) -> None:
     assert optimizer is not None, "the optimizer did not come back"
     name = type(optimizer).__name__
     assert name == "Adam", f"the optimizer came back as {name}"
-    steps = int(optimizer.iterations)
+    steps = int(optimizer.iterations.numpy())
     assert steps == 3, f"the optimizer came back with {steps} steps of 3"
     for each in (model, again):
         each.fit(x, y, epochs=2, batch_size=8, shuffle=False, verbose=0)
