@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from metalock.adapters.console import make_reporter
+from metalock.adapters.console import make_reporter, out, say
+from metalock.adapters.files import write_text
 from metalock.errors import UsageError
 from metalock.matrix.expand import require_available, select
 from metalock.options import PlatformType, exits_with_its_code, with_matrix, with_selection
@@ -116,3 +117,25 @@ def verify_command(
         jobs=jobs,
     )
     return verify_matrix(workspace, cells, options, make_reporter(), again=again)
+
+
+@click.command("answers")
+@with_matrix
+@click.option(
+    "--update", type=click.Path(dir_okay=False, path_type=Path), help="Write the page into this file."
+)
+@exits_with_its_code
+def answers_command(matrix_file: Path, update: Path | None) -> int:
+    """What works in which TensorFlow: a Markdown page from the contract and the recorded evidence.
+
+    \b
+    metalock answers --update docs/answers.md
+    """
+    from metalock.answers.gather import answers_text
+
+    text = answers_text(open_workspace(matrix_file))
+    if update is None:
+        out(text.rstrip())
+        return 0
+    say(f"{update}: {'written' if write_text(update, text) else 'up to date'}")
+    return 0
