@@ -13,7 +13,7 @@ from metalock import __version__
 from metalock.adapters.console import make_reporter, out, say
 from metalock.adapters.files import read_text, write_text
 from metalock.cli_proof import build_command
-from metalock.cli_verify import answers_command, smoke_command, verify_command
+from metalock.cli_verify import answers_command, ci_matrix_command, smoke_command, verify_command
 from metalock.drift import check_answers, check_drift, check_readme
 from metalock.env import lock_matrix, require_locked
 from metalock.errors import NothingSelectedError, UsageError
@@ -82,6 +82,7 @@ def update_table(path: Path, cells: list[Cell], known: dict[str, Known]) -> int:
 main.add_command(smoke_command)
 main.add_command(verify_command)
 main.add_command(answers_command)
+main.add_command(ci_matrix_command)
 
 
 @main.command("env")
