@@ -84,6 +84,7 @@ def install_wheels(
     args: list[str | Path] = [
         uv_path(), "pip", "install", "--python", python, "--requirement", "-",
         "--require-hashes", "--no-deps", "--only-binary", ":all:", "--no-config", "--no-sources", "--quiet",
+        "--break-system-packages",
     ]  # fmt: skip
     result = run(
         args,
