@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import filter as filter_names
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +14,7 @@ from metalock.answers.page import page
 from metalock.answers.sentences import code, line, sentence, source_link, verdict
 from metalock.errors import MatrixError
 from metalock.platforms import Platform
-from metalock.smoke.contract import Capability, Expected, Situation, parse_contract
+from metalock.smoke.contract import Capability, Expected, Situation, contract, parse_contract
 from metalock.smoke.evidence import Evidence, Observation, Observed, Result
 from metalock.smoke.questions import Claim, Question, own_questions, parse_questions
 
@@ -66,7 +68,8 @@ class Sample:
 
 
 def place(sample: Sample) -> Place:
-    versions = {"tensorflow": STACKS[sample.stack]}
+    metal = {"tensorflow-metal": "1.0.0"} if sample.platform is MAC and sample.stack != "tf2.18" else {}
+    versions = {"tensorflow": STACKS[sample.stack], **metal}
     situation = Situation(platform=sample.platform, python=f"{sample.python}.1", versions=versions)
     results = {
         capability.key: Result(
@@ -136,10 +139,9 @@ def test_a_sentence_goes_through_the_versions() -> None:
 
 def test_what_was_not_tried_is_said_to_be_expected() -> None:
     assert sentence(track(RELU_GPU, MAC)) == (
-        "In TensorFlow 2.9 it was not tried; in TensorFlow 2.13 it is expected to be broken (not tried) "
+        "In TensorFlow 2.9 it was not tried; in TensorFlow 2.13 it is expected to be broken, not tried "
         "(`on gpu, graph`), the cause: The fused kernel leaves out the relu, "
-        "see [tensorflow#62137](https://github.com/tensorflow/tensorflow/issues/62137); "
-        "in TensorFlow 2.18 it was not tried."
+        "see [tensorflow#62137](https://github.com/tensorflow/tensorflow/issues/62137)."
     )
 
 
@@ -264,8 +266,17 @@ def test_faults_of_the_questions_are_told_together() -> None:
     assert len(caught.value.faults) == 4
 
 
-def test_metalocks_own_questions_are_questions() -> None:
-    assert all(question.text.endswith("?") for question in own_questions())
+def test_metalocks_own_questions_name_capabilities() -> None:
+    """Of the areas that there are: a name that is mistyped would verify nothing."""
+    areas = {capability.area for capability in contract()}
+    known = {name for capability in contract() for name in (capability.name, capability.key)}
+    for question in own_questions():
+        assert question.text.endswith("?")
+        wanted = [*question.verified_by, *(claim.decided_by for claim in question.claims)]
+        strange = [w for w in wanted if w.partition(".")[0] in areas - {w} and not filter_names(known, w)]
+        assert not strange
+        docs = Path(__file__).parents[2] / "docs"
+        assert all((docs / page.partition("#")[0]).is_file() for page in question.pages.values())
 
 
 def test_states_are_tried_or_not() -> None:

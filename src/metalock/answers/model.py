@@ -10,6 +10,7 @@ from enum import StrEnum
 from metalock.platforms import Platform, parse_release
 from metalock.smoke.contract import Capability, Expectation, Expected, Situation
 from metalock.smoke.evidence import Evidence, Outcome, Result
+from metalock.smoke.standing import GPU
 
 
 class State(StrEnum):
@@ -99,13 +100,19 @@ def track_of(capability: Capability, platform: Platform, places: Iterable[Place]
     """What is known of the capability in those of the places that are of the platform; oldest place first."""
     stacks: dict[str, dict[str, Said]] = {}
     for place in places:
-        if place.platform is platform and capability.applies(place.situation):
+        if place.platform is platform and _can_be_tried(capability, place):
             stacks.setdefault(place.stack, {})[place.python] = _said(capability, place)
     ordered = {
         stack: dict(sorted(pythons.items(), key=lambda item: parse_release(item[0])))
         for stack, pythons in stacks.items()
     }
     return Track(capability=capability, platform=platform, stacks=ordered)
+
+
+def _can_be_tried(capability: Capability, place: Place) -> bool:
+    """Whether it applies; on a Mac's GPU nothing does without the plugin that brings it."""
+    without_gpu = place.platform.is_macos and "tensorflow-metal" not in place.situation.versions
+    return capability.applies(place.situation) and not (capability.device == GPU and without_gpu)
 
 
 def _said(capability: Capability, place: Place) -> Said:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from metalock.answers.behind import evidence_lines, hosts_of, measured_lines
 from metalock.answers.model import Place, State, Track, label, track_of
@@ -86,8 +86,12 @@ def _section(
     if not capabilities:
         yield from ("Nothing in the contract tries this yet.", "")
     for platform, name in NAMES.items():
-        if tracks[platform]:
+        if any(track.is_tried for track in tracks[platform]):
             yield from _platform(tracks[platform], name, environments)
+    untried = {
+        name: own for p, name in NAMES.items() if (own := tracks[p]) and not any(t.is_tried for t in own)
+    }
+    yield from _untried(untried)
     yield from measured_lines(capabilities, environments, NAMES)
     if question.pages:
         more = ", ".join(f"[{text}]({path})" for text, path in question.pages.items())
@@ -101,9 +105,6 @@ def _names(capability: Capability) -> tuple[str, str]:
 def _platform(tracks: Sequence[Track], name: str, environments: Sequence[Place]) -> Iterator[str]:
     """What is known on one platform: the answer, the table, what differs, and how much stands behind it."""
     tried = [track for track in tracks if track.is_tried]
-    if not tried:
-        yield from _untried(tracks, name)
-        return
     keys = {track.capability.key for track in tracks}
     behind = [p for p in environments if p.platform is tracks[0].platform and keys & p.results.keys()]
     yield from (f"**{name}**: {_short_answer(tried)}", "")
@@ -135,16 +136,27 @@ def _always_works(track: Track) -> bool:
     return {said.state for said in track.all if said.state.is_tried} == {State.WORKS} and track.is_plain
 
 
-def _untried(tracks: Sequence[Track], name: str) -> Iterator[str]:
-    on_a_mac = tracks[0].platform.is_macos
-    seen = any(said.state is State.SKIPPED for track in tracks for said in track.all)
-    words = "not verified" if seen else "not tried on a Mac" if on_a_mac else "not tried"
-    expected = list(_expected(tracks))
-    yield from (
-        f"**{name}**: {words}.{' What the contract expects there in particular:' if expected else ''}",
-        "",
-    )
-    yield from expected
+def _untried(tracks: Mapping[str, Sequence[Track]]) -> Iterator[str]:
+    """The platforms by name where nothing came out either way, told together where that is all."""
+    alike: dict[str, list[str]] = {}
+    for name, own in tracks.items():
+        expected = list(_expected(own))
+        if expected:
+            yield from (
+                f"**{name}**: {_why_untried(own)}. What the contract expects there in particular:",
+                "",
+            )
+            yield from expected
+        else:
+            alike.setdefault(_why_untried(own), []).append(name)
+    for words, names in alike.items():
+        yield from (f"**{', '.join(names)}**: {words}.", "")
+
+
+def _why_untried(tracks: Sequence[Track]) -> str:
+    if any(said.state is State.SKIPPED for track in tracks for said in track.all):
+        return "not verified"
+    return "not tried on a Mac" if tracks[0].platform.is_macos else "not tried"
 
 
 def _expected(tracks: Sequence[Track]) -> Iterator[str]:

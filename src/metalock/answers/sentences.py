@@ -25,8 +25,8 @@ _PREDICATES = {
     State.ABSENT: "it is absent",
     State.BROKEN: "it is broken",
     State.UNEXPECTED: "it comes out other than the contract says",
-    State.EXPECTED_ABSENT: "it is expected to be absent (not tried)",
-    State.EXPECTED_BROKEN: "it is expected to be broken (not tried)",
+    State.EXPECTED_ABSENT: "it is expected to be absent, not tried",
+    State.EXPECTED_BROKEN: "it is expected to be broken, not tried",
     State.SKIPPED: "it could not be verified here",
     State.UNTRIED: "it was not tried",
 }
