@@ -13,8 +13,8 @@ from metalock import __version__
 from metalock.adapters.console import make_reporter, out, say
 from metalock.adapters.files import read_text, write_text
 from metalock.cli_proof import build_command
-from metalock.cli_verify import smoke_command, verify_command
-from metalock.drift import check_drift, check_readme
+from metalock.cli_verify import answers_command, ci_matrix_command, smoke_command, verify_command
+from metalock.drift import check_answers, check_drift, check_readme
 from metalock.env import lock_matrix, require_locked
 from metalock.errors import NothingSelectedError, UsageError
 from metalock.findings import Finding
@@ -81,6 +81,8 @@ def update_table(path: Path, cells: list[Cell], known: dict[str, Known]) -> int:
 
 main.add_command(smoke_command)
 main.add_command(verify_command)
+main.add_command(answers_command)
+main.add_command(ci_matrix_command)
 
 
 @main.command("env")
@@ -247,11 +249,13 @@ def check_command(
     workspace = open_workspace(matrix_file)
     cells = select(workspace.cells(), platforms=platforms, envs=envs)
     prune = () if envs else platforms or tuple(Platform)
+    from metalock.answers.gather import answers_text
     from metalock.tiers import known_of
 
     every = (workspace.state(cell) for cell in workspace.cells() if cell.unavailable is None)
     known = known_of(workspace, every)
     findings = [*check_drift(workspace, cells, prune), *check_readme(workspace, known)]
+    findings += check_answers(workspace, lambda: answers_text(workspace))
     if not offline:
         from metalock.check import check_index
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from metalock.adapters.files import read_text
 from metalock.findings import Finding, Rule
@@ -13,6 +13,7 @@ from metalock.table import has_table, with_table
 from metalock.workspace import Standing, Workspace
 
 README = "README.md"
+ANSWERS = "docs/answers.md"
 _DRIFT = {
     Standing.MISSING: (Rule.MISSING, "`metalock env` locks it."),
     Standing.STALE: (Rule.STALE, "`metalock env` locks it again."),
@@ -51,4 +52,16 @@ def check_readme(workspace: Workspace, known: Mapping[str, Known]) -> Iterator[F
             where=README,
             detail="its table is not what the matrix gives",
             mend=f"`metalock list --update {README}` writes it.",
+        )
+
+
+def check_answers(workspace: Workspace, render: Callable[[], str]) -> Iterator[Finding]:
+    """The page of answers beside what it would be now, where there is one; it is rendered only then."""
+    path = workspace.root / ANSWERS
+    if path.is_file() and read_text(path) != render():
+        yield Finding(
+            rule=Rule.ANSWERS,
+            where=ANSWERS,
+            detail="it is not what the contract and the evidence give",
+            mend=f"`metalock answers --update {ANSWERS}` writes it.",
         )
