@@ -7,7 +7,7 @@ METALOCK := $(VENV)/bin/metalock
 select = $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(ENV),--env $(ENV))
 
 .DEFAULT_GOAL := help
-.PHONY: help env check list audit verify verify-all grids table answers diff test test-network lint fuzz format bench lock-tools clean
+.PHONY: help env check list build audit verify verify-all grids table answers diff test test-network lint fuzz format bench lock-tools clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ check: $(STAMP) ## is the matrix still true, of its locks and of the index? (PLA
 
 list: $(STAMP) ## what the matrix offers (PLATFORM=, ENV=)
 	@$(METALOCK) list $(select)
+
+build: $(STAMP) ## make ENV= on this machine from its lock, in .envs/, and check it (PLATFORM=, PREFIX=)
+	@$(METALOCK) build $(ENV) $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(PREFIX),--prefix $(PREFIX))
 
 audit: $(STAMP) ## can the locked environments load? reads their wheels (PLATFORM=, ENV=)
 	@$(METALOCK) audit $(select)

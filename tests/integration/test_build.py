@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import platform
+import random
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +49,7 @@ default = "{ENV}"
 python = ["{MINOR}"]
 tensorflow = "2.18.1"
 """
+ROUNDS = 2
 PIP_PART = ("tensorflow", "numpy", "keras")
 
 
@@ -393,3 +396,22 @@ def test_the_closest_lock(yard: Yard) -> None:
     yard.build(*BACKENDS["venv"])
     checked = yard.check()
     assert f"checked against {HERE}/{ENV}, the closest lock" in checked.err
+
+
+def test_broken_off_at_any_moment(yard: Yard) -> None:
+    chance = random.Random(2024)
+    ended = []
+    for how in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL) * ROUNDS:
+        was_there = yard.prefix.exists()
+        process = yard.spawn()
+        time.sleep(chance.uniform(0.3, 1.2))
+        process.send_signal(how)
+        ended.append(end(process))
+        if ended[-1].code in (130, -signal.SIGINT, -signal.SIGTERM):
+            assert was_there or not yard.prefix.exists(), ended[-1]
+        elif yard.prefix.exists() and not (yard.prefix / MARKER).exists() and any(yard.prefix.iterdir()):
+            yard.check()
+            shutil.rmtree(yard.prefix)
+    yard.build()
+    yard.check()
+    assert [path.name for path in yard.prefix.parent.iterdir() if path != yard.prefix] == [".it.lock"]

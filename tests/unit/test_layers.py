@@ -31,7 +31,13 @@ LAYERS: list[list[str]] = [
     ["options", "cli_proof", "cli_verify", "cli", "__main__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-PEERS = {("drift", "listing"), ("drift", "table"), ("table", "listing"), ("env", "locker")}
+PEERS = {
+    ("drift", "listing"),
+    ("drift", "table"),
+    ("table", "listing"),
+    ("env", "locker"),
+    ("smoke", "build"),
+}
 """Pairs within the layer of the parts that may meet."""
 
 

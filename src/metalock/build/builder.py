@@ -16,6 +16,7 @@ from metalock.adapters.prefix import (
     discard,
     is_half_built,
     is_vacant,
+    require_writable,
     sweep,
     termination_interrupts,
     under_construction,
@@ -85,12 +86,12 @@ def build(request: BuildRequest, settings: Settings, reporter: Reporter) -> Buil
 def _alone(request: BuildRequest, reporter: Reporter) -> Iterator[None]:
     prefix = request.prefix
     try:
-        prefix.parent.mkdir(parents=True, exist_ok=True)
+        require_writable(prefix.parent)
         with only_one_run(prefix.with_name(f".{prefix.name}.lock"), reporter.note):
             yield
     except OSError as error:
         raise ToolError(
-            f"{error.filename or prefix} can't be written: {error.strerror or error}",
+            f"{prefix} can't be made: {error.strerror or error}",
             hint="--prefix DIR names another place",
         ) from None
 

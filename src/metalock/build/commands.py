@@ -36,21 +36,19 @@ class Chosen:
     variables: Mapping[str, str]
 
 
-def this_platform(wanted: Platform | None) -> Platform:
+def this_platform(wanted: Platform | None, host: tuple[str, str] | None = None) -> Platform:
     """Raise `UsageError` if it isn't this machine's, or there are no locks for this machine."""
-    own = platform_of(*machine())
+    system, architecture = host or machine()
+    own = platform_of(system, architecture)
     if own is None:
-        raise UsageError(f"no environment can be built on {' '.join(machine())}: locks are for {_names()}")
+        known = ", ".join(Platform)
+        raise UsageError(f"no environment can be built on {system} {architecture}: locks are for {known}")
     if wanted not in (None, own):
         raise UsageError(
             f"a lock for {wanted} can't be built here: this machine is {own}",
             hint=f"`metalock audit --platform {wanted}` tells from the wheels whether it can load.",
         )
     return own
-
-
-def _names() -> str:
-    return ", ".join(Platform)
 
 
 def choose(workspace: Workspace, env: str, platform: Platform) -> Chosen:
