@@ -7,7 +7,11 @@ METALOCK := $(VENV)/bin/metalock
 select = $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(ENV),--env $(ENV))
 
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
 .PHONY: help env check list build audit verify verify-all grids table diff test test-network test-environment lint fuzz format bench lock-tools clean
+=======
+.PHONY: help env check list build audit verify verify-all grids table answers diff test test-network lint fuzz format bench lock-tools clean
+>>>>>>> 68e0091719ad635735edbf8976ffc07eec93adc5
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +46,9 @@ grids: $(STAMP) ## every TensorFlow against every plugin: writes docs/compatibil
 
 table: $(STAMP) ## write the table of README.md anew
 	@$(METALOCK) list --update README.md
+
+answers: $(STAMP) ## write docs/answers.md anew: what works in which version
+	@$(METALOCK) answers --update docs/answers.md
 
 diff: $(STAMP) ## what changed in the locks since a git revision (BASE=HEAD)
 	@$(METALOCK) diff $(or $(BASE),HEAD)

@@ -48,6 +48,8 @@ def main() -> None:
     metalock env      lock it: envs/<platform>/<env>/environment.yml
     metalock audit    can it load? told from the wheels, on any machine
     metalock build    make it on this machine, and check it
+    metalock verify   build what has no evidence yet, try what works in it, record that
+    metalock answers  what works in which version, from the evidence
     metalock check    is it still true?
     """
 

@@ -160,6 +160,19 @@ def test_list_updates_a_document(folder: Path) -> None:
     assert run("list", "--update", "README.md").stderr == "README.md: table up to date\n"
 
 
+def test_answers_are_written_and_checked(folder: Path) -> None:
+    page = folder / "docs" / "answers.md"
+    page.parent.mkdir()
+    assert run("answers", "--update", "docs/answers.md").stderr == "docs/answers.md: written\n"
+    assert run("answers").stdout == page.read_text(encoding="utf-8")
+    assert run("answers", "--update", "docs/answers.md").stderr == "docs/answers.md: up to date\n"
+    assert run("check", "--offline").exit_code == 0
+    page.write_text("by hand\n")
+    result = run("check", "--offline")
+    assert result.exit_code == 1
+    assert result.stdout.startswith("D007 docs/answers.md: ")
+
+
 def test_init_writes_what_list_reads(tmp_path: Path) -> None:
     result = run("init", str(tmp_path / "new"))
     assert result.exit_code == 0

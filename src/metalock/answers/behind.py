@@ -15,19 +15,20 @@ WHOLE_FROM = 100
 
 def evidence_lines(environments: Sequence[Place], names: Mapping[Platform, str]) -> Iterator[str]:
     """A row for each platform."""
-    yield "| platform | environments tried | by | on | days |"
-    yield "|---|---|---|---|---|"
+    yield "| platform | environments tried | by | on | days | unexpected results |"
+    yield "|---|---|---|---|---|---|"
     for platform, name in names.items():
         own = [place for place in environments if place.platform is platform]
         runs = _runs(own)
         if not runs:
-            yield f"| {name} | none of {len(own)}{', nothing on a Mac' * platform.is_macos} | - | - | - |"
+            yield f"| {name} | none of {len(own)}{', nothing on a Mac' * platform.is_macos} | - | - | - | - |"
             continue
         backends = [run.backend for run in runs]
         by = ", ".join(f"{backends.count(name)} {name}" for name in sorted(set(backends)))
         days = sorted({run.date for run in runs})
         when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
-        yield f"| {name} | {len(runs)} of {len(own)} | {by} | {hosts_of(own)} | {when} |"
+        surprises = sum(result.is_surprise for place in own for result in place.results.values())
+        yield f"| {name} | {len(runs)} of {len(own)} | {by} | {hosts_of(own)} | {when} | {surprises} |"
 
 
 def _runs(environments: Sequence[Place]) -> list[Evidence]:

@@ -33,7 +33,7 @@ what people say doesn't hold, the run decides, and the page says so.
 | *absent*, *broken* | not tried; the contract says so, with its source |
 | not verified | it could not be tried on that machine, for want of a GPU, for example |
 | not tried | no evidence for the present lock |
-| by Python | not the same on every Python; the text below the table says which |
+| by Python | not the same on every Python; the text above the table says which |
 | - | not offered there, or it needs a package that is not there |
 """
 
@@ -72,15 +72,17 @@ def _section(
     question: Question, capabilities: Sequence[Capability], environments: Sequence[Place]
 ) -> Iterator[str]:
     yield from (f"## {question.text}", "")
-    if question.answer:
-        yield from (question.answer, "")
     tracks = {
         platform: [t for c in capabilities if (t := track_of(c, platform, environments)).stacks]
         for platform in NAMES
     }
+    tried = {name for own in tracks.values() for t in own if t.is_tried for name in _names(t.capability)}
+    if question.answer and (question.carried_by in tried or not question.carried_by):
+        yield from (question.answer, "")
     for claim in question.claims:
         decided = [t for t in tracks[Platform.LINUX_64] if claim.decided_by in _names(t.capability)]
-        yield f"- What people say: {claim.text} *{verdict(claim, decided[0] if decided else None)}*"
+        words = verdict(claim, decided[0] if decided else None, NAMES[Platform.LINUX_64])
+        yield f"- What people say: {claim.text} **{words}**"
     if question.claims:
         yield ""
     if not capabilities:
@@ -108,12 +110,12 @@ def _platform(tracks: Sequence[Track], name: str, environments: Sequence[Place])
     keys = {track.capability.key for track in tracks}
     behind = [p for p in environments if p.platform is tracks[0].platform and keys & p.results.keys()]
     yield from (f"**{name}**: {_short_answer(tried)}", "")
-    yield from (*_table(tried, environments), "")
     told = [
         f"- {claim_of(track.capability)}: {sentence(track)}" for track in tried if not _always_works(track)
     ]
     if told and len(tracks) > 1:
         yield from (*told, "")
+    yield from (*_table(tried, environments), "")
     skipped = [track for track in tracks if not track.is_tried]
     if skipped:
         claims = "; ".join(claim_of(track.capability) for track in skipped)
@@ -126,9 +128,12 @@ def _platform(tracks: Sequence[Track], name: str, environments: Sequence[Place])
 def _short_answer(tracks: Sequence[Track]) -> str:
     if len({sentence(track) for track in tracks}) == 1:
         text = sentence(tracks[0])
-        return text if len(tracks) == 1 else f"For all {len(tracks)} claims alike: {text}"
+        every = "both" if len(tracks) == 2 else f"all {len(tracks)}"  # noqa: PLR2004
+        return text if len(tracks) == 1 else f"For {every} claims alike: {text}"
     always = sum(_always_works(track) for track in tracks)
-    return f"{always or 'None'} of {len(tracks)} claims hold in every version tried; the others depend on it."
+    return (
+        f"{always or 'None'} of {len(tracks)} claims hold in every version tried; for the others it matters:"
+    )
 
 
 def _always_works(track: Track) -> bool:

@@ -72,8 +72,7 @@ def source_link(source: str) -> str:
 
 def sentence(track: Track, only: Sequence[State] = tuple(State)) -> str:
     """From which version to which it is what, oldest first; errors, causes and substitutes with it."""
-    text = "; ".join(_segments(track, only))
-    return f"{text[:1].upper()}{text[1:]}." if text else ""
+    return " ".join(f"{text[:1].upper()}{text[1:]}" for text in _segments(track, only))
 
 
 def _segments(track: Track, only: Sequence[State]) -> Iterator[str]:
@@ -106,38 +105,37 @@ def _said_by_python(pythons: Mapping[str, Said]) -> str:
     groups: dict[tuple[str, ...], list[str]] = {}
     for python, said in pythons.items():
         groups.setdefault(said.key, []).append(python)
-    if len(groups) == 1:
-        return _what(list(pythons.values())[-1])
-    told = (
-        f"{_what(pythons[found[-1]])} on Python {span(found, list(pythons))}" for found in groups.values()
-    )
-    return ", ".join(told)
+    told = [
+        f"{_PREDICATES[pythons[found[-1]].state]}{_on(found, pythons) if len(groups) > 1 else ''}"
+        f"{_details(pythons[found[-1]])}"
+        for found in groups.values()
+    ]
+    return " ".join([told[0], *(f"{text[:1].upper()}{text[1:]}" for text in told[1:])])
 
 
-def _what(said: Said) -> str:
-    text = _PREDICATES[said.state]
+def _on(found: Sequence[str], pythons: Mapping[str, Said]) -> str:
+    return f" on Python {span(found, list(pythons))}"
+
+
+def _details(said: Said) -> str:
+    """What is to be said of anything but working, up to the full stop."""
     if said.state in (State.WORKS, State.UNTRIED, State.SKIPPED):
-        return text
-    if said.error:
-        text += f" ({code(said.error)})"
+        return "."
+    text = f": {code(said.error)}." if said.error else "."
     if said.state is State.UNEXPECTED:
         return text
     told = said.expectation
-    extra = [
-        f"the cause: {told.why.rstrip('.')}" if told.why else "",
-        f"use {_usage(told.instead)} instead" if told.instead else "",
-        f"see {source_link(told.source)}" if told.source else "",
-    ]
-    return ", ".join([text, *(part for part in extra if part)])
+    parts = [("Cause", told.why), ("Instead", _usage(told.instead)), ("Source", source_link(told.source))]
+    return text + "".join(f" {name}: {part.rstrip('.')}." for name, part in parts if part)
 
 
 def _usage(instead: str) -> str:
     """As it stands where it is marked up or a sentence, else as code."""
-    return instead.rstrip(".") if "`" in instead or " " in instead else f"`{instead}`"
+    return instead if not instead or "`" in instead or " " in instead else f"`{instead}`"
 
 
-def verdict(claim: Claim, track: Track | None) -> str:
-    """Whether what people say holds, by the run."""
+def verdict(claim: Claim, track: Track | None, name: str) -> str:
+    """Whether what people say holds, by the runs on the platform of that name."""
     if track is None or not track.is_tried:
         return "Not tried yet, so nothing is said of it."
     found: dict[str, list[str]] = {words: [] for words in (*_VERDICTS.values(), _BY_PYTHON)}
@@ -154,4 +152,4 @@ def verdict(claim: Claim, track: Track | None) -> str:
     ]
     text = ", ".join(told)
     every = " (every version that was tried)" if len(told) == 1 else ""
-    return f"{text[:1].upper()}{text[1:]}{every}."
+    return f"On {name} it {text}{every}."

@@ -42,6 +42,8 @@ class Question:
     text: str
     verified_by: tuple[str, ...] = ()
     answer: str = ""
+    carried_by: str = ""
+    """What must have been tried for the answer to stand there."""
     pages: Mapping[str, str] = field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
 
@@ -74,12 +76,13 @@ def parse_questions(text: str) -> tuple[Question, ...]:
 
 
 def _question(entry: Mapping[str, object], path: str, faults: Faults) -> Question:
-    faults.unknown_keys(entry, path, ["question", "verified-by", "answer", "pages", "claim"])
+    faults.unknown_keys(entry, path, ["question", "verified-by", "answer", "carried-by", "pages", "claim"])
     pages = faults.take(entry, path, "pages", dict, {}) or {}
     return Question(
         text=faults.take(entry, path, "question", str) or "",
         verified_by=tuple(str(name) for name in faults.take(entry, path, "verified-by", list, []) or ()),
         answer=faults.take(entry, path, "answer", str, "") or "",
+        carried_by=faults.take(entry, path, "carried-by", str, "") or "",
         pages={str(name): str(page) for name, page in pages.items()},
         claims=tuple(
             _claim(item, join(join(path, "claim"), index), faults)
