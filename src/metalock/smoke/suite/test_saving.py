@@ -328,7 +328,8 @@ def test_tf_keras_old_h5(tmp_path: Path) -> None:
         folder = unpacked(version, tmp_path)
         for name in ("dense", "image", "sequence"):
             model = check_file(folder, f"{name}.h5", tf_keras.models.load_model)
-            assert int(model.optimizer.iterations.numpy()) == 3, (
+            steps = int(model.optimizer.iterations.numpy())
+            assert steps == 3, f"{name} of {version}: the optimizer came back with {steps} steps of 3"
                 f"{name} of {version}: {model.optimizer.iterations}"
             )
 
@@ -341,7 +342,8 @@ def test_tf_keras_old_keras(tmp_path: Path) -> None:
         folder = unpacked(version, tmp_path)
         for name in ("dense", "image"):
             model = check_file(folder, f"{name}.keras", tf_keras.models.load_model)
-            assert int(model.optimizer.iterations.numpy()) == 3, (
+            steps = int(model.optimizer.iterations.numpy())
+            assert steps == 3, f"{name} of {version}: the optimizer came back with {steps} steps of 3"
                 f"{name} of {version}: {model.optimizer.iterations}"
             )
 
