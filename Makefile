@@ -7,11 +7,8 @@ METALOCK := $(VENV)/bin/metalock
 select = $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(ENV),--env $(ENV))
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help env check list build audit verify verify-all grids table diff test test-network test-environment lint fuzz format bench lock-tools clean
-=======
-.PHONY: help env check list build audit verify verify-all grids table answers diff test test-network lint fuzz format bench lock-tools clean
->>>>>>> 68e0091719ad635735edbf8976ffc07eec93adc5
+.PHONY: help env check list build audit verify verify-all grids table answers diff test test-network test-environment \
+  lint fuzz format bench lock-tools clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,7 +1,7 @@
 """Real environments from end to end: a channel on loopback, TensorFlow from the index, the whole contract.
 
-The interpreter is packed as a conda package, since conda-forge may be out of reach; all else of the conda part is
-what the pip part needs of it. By default the newest stack that the running Python has; METALOCK_ENVIRONMENTS
+The interpreter is packed as a conda package, since conda-forge may be out of reach; all else of the conda part
+is what the pip part needs of it. By default the newest stack that the running Python has; METALOCK_ENVIRONMENTS
 names others, for which an interpreter of their Python has to be on this machine.
 """
 
