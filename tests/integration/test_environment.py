@@ -1,8 +1,8 @@
 """Real environments from end to end: a channel on loopback, TensorFlow from the index, the whole contract.
 
-The interpreter is packed as a conda package, since conda-forge may be out of reach; all else of the conda part
-is what the pip part needs of it. By default the newest stack that the running Python has; METALOCK_ENVIRONMENTS
-names others, for which an interpreter of their Python has to be on this machine.
+The interpreter is packed as a conda package, since conda-forge may be out of reach; all else of the conda
+part is what the pip part needs of it. By default the newest stack that the running Python has;
+METALOCK_ENVIRONMENTS names others, for which an interpreter of their Python has to be on this machine.
 """
 
 from __future__ import annotations
@@ -95,7 +95,14 @@ def test_an_environment_is_what_the_contract_says(env: str, tmp_path: Path) -> N
     site = Site()
     with serving(site) as address:
         lock = prepare(tmp_path, env, site)
-        command = [Path(sys.executable).parent / "metalock", "verify", "--env", env, "--platform", str(HERE)]
+        command: list[str | Path] = [
+            Path(sys.executable).parent / "metalock",
+            "verify",
+            "--env",
+            env,
+            "--platform",
+            str(HERE),
+        ]
         done = subprocess.run(
             command,
             cwd=tmp_path,

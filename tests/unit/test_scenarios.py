@@ -66,7 +66,6 @@ def made(monkeypatch: pytest.MonkeyPatch, completed: Completed) -> tuple[Machine
         Path("/scratch"),
         exclude_newer="2026-08-21T00:00:00Z",
         settings=SETTINGS,
-        reporter=Reporter(),
     )
     return machine, python
 

@@ -97,7 +97,7 @@ def test_tf_keras_package() -> None:
 
 @pytest.mark.capability("imports.keras-preprocessing-package")
 def test_keras_preprocessing_package() -> None:
-    from keras_preprocessing.image import ImageDataGenerator  # type: ignore[import-not-found]
+    from keras_preprocessing.image import ImageDataGenerator
 
     check_generator(ImageDataGenerator)
 
