@@ -27,8 +27,8 @@ def joined(dataset: Any) -> List[np.ndarray[Any, Any]]:
     return [np.concatenate(part) for part in zip(*batches)]
 
 
-def by_hand(paths: List[Path]) -> Any:
-    """A pipeline of `tf.image` over the files, in batches of 4."""
+def loaded(paths: List[Path]) -> Any:
+    """A pipeline of `tf.image` over the files."""
     import tensorflow as tf
 
     def load(path: Any) -> Any:
@@ -36,7 +36,7 @@ def by_hand(paths: List[Path]) -> Any:
         return tf.cast(tf.image.resize(image, SIZE), tf.float32)
 
     names = [str(path) for path in paths]
-    return tf.data.Dataset.from_tensor_slices(names).map(load, num_parallel_calls=2).batch(4)
+    return tf.data.Dataset.from_tensor_slices(names).map(load, num_parallel_calls=2)
 
 
 def files_of(folder: Path) -> List[Path]:
@@ -123,7 +123,7 @@ def test_keras_preprocessing(tmp_path: Path) -> None:
 @pytest.mark.capability("datasets.tf-image")
 def test_tf_image(tmp_path: Path, measure: Measure) -> None:
     folder = photo_folder(tmp_path, each=20)
-    dataset = by_hand(files_of(folder))
+    dataset = loaded(files_of(folder)).batch(4)
     began = time.perf_counter()
     images = np.concatenate([batch.numpy() for batch in dataset])
     measure("images_per_second", round(40 / (time.perf_counter() - began)))
@@ -136,7 +136,7 @@ def test_tf_image(tmp_path: Path, measure: Measure) -> None:
 def test_same_by_hand(tmp_path: Path) -> None:
     folder = photo_folder(tmp_path, each=5)
     images = joined(from_directory(folder, shuffle=False))[0]
-    built = np.concatenate([batch.numpy() for batch in by_hand(files_of(folder))])
+    built = np.concatenate([batch.numpy() for batch in loaded(files_of(folder)).batch(4)])
     off = float(np.abs(images - built).max())
     assert off < 0.01, f"the two pipelines are {off:g} apart"
 
@@ -167,9 +167,9 @@ def test_same_resized_by_nearest(tmp_path: Path) -> None:
 
 
 def check_resized_alike(folder: Path, **arguments: Any) -> None:
-    """Pictures with fine detail, at a third of their size."""
+    """Pictures with fine detail, made smaller by a factor that is no whole number."""
     (folder / "noise").mkdir()
-    for index, pixels in enumerate(noise(3, size=36).astype("uint8")):
+    for index, pixels in enumerate(noise(3, size=30).astype("uint8")):
         save(pixels, folder / "noise" / f"{index}.png")
     images = joined(from_directory(folder, shuffle=False, **arguments))[0]
     off = float(np.abs(images - from_generator(folder, **arguments)).max())
@@ -190,7 +190,7 @@ def test_empty_file_ignored(tmp_path: Path) -> None:
 
     folder = photo_folder(tmp_path)
     (folder / "red" / "empty.jpg").touch()
-    dataset = by_hand(files_of(folder)).unbatch().apply(tf.data.experimental.ignore_errors()).batch(4)
+    dataset = loaded(files_of(folder)).apply(tf.data.experimental.ignore_errors()).batch(4)
     count = sum(len(images) for images in dataset)
     assert count == 6, f"of 6 pictures and an empty file it gives {count}"
 
