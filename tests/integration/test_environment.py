@@ -104,7 +104,7 @@ def test_an_environment_is_what_the_contract_says(env: str, tmp_path: Path) -> N
             str(HERE),
         ]
         done = subprocess.run(
-            command,
+            [metalock, "verify", "--env", env, "--platform", str(HERE)],
             cwd=tmp_path,
             env={**os.environ, "CONDA_CHANNEL_ALIAS": address},
             capture_output=True,
@@ -122,7 +122,7 @@ def test_an_environment_is_what_the_contract_says(env: str, tmp_path: Path) -> N
     assert not re.search(rf"{re.escape(str(tmp_path))}|{re.escape(str(Path.home()))}/", text)
     assert list((tmp_path / ".envs").glob("*/*")) == []
     listed = subprocess.run(
-        [*command[:1], "list", "--env", env, "--platform", str(HERE), "--json"],
+        [metalock, "list", "--env", env, "--platform", str(HERE), "--json"],
         cwd=tmp_path,
         check=True,
         capture_output=True,
