@@ -28,7 +28,6 @@ def make_scenario(
     *,
     exclude_newer: str,
     settings: Settings,
-    reporter: Reporter,
 ) -> Path:
     """A venv of its own below `folder`, of the lock first and then the scenario; its interpreter comes back.
 
@@ -45,7 +44,7 @@ def make_scenario(
             python=interpreter,
         ),
         settings,
-        reporter,
+        Reporter(),
     )
     install_on_top(
         SCENARIOS[scenario],
