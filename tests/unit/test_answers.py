@@ -206,7 +206,7 @@ def test_page() -> None:
 def test_a_questions_table() -> None:
     lines = page([], CAPABILITIES, PLACES).splitlines()
     lines = lines[lines.index("## Why does the import of ImageDataGenerator fail?") :]
-    assert lines[2] == "**Linux**: 1 of 2 claims hold in every version tried; for the others it matters:"
+    assert lines[2] == "**Linux**: 1 of 2 claims hold in every version tried. The others:"
     assert lines[4].startswith("- `from keras.preprocessing.image import ImageDataGenerator` works: In Tens")
     assert lines[6:10] == [
         "| TensorFlow | 2.18 | 2.13 | 2.9 |",

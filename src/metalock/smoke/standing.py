@@ -97,7 +97,7 @@ def _trial(workspace: Workspace, state: CellState) -> Trial:
     platform, evidence = state.cell.platform, _read(workspace, state.cell)
     if evidence is None or state.lock is None:
         return Trial(platform=platform)
-    if evidence.lock != lock_digest(state.lock):
+    if evidence.lock != state.digest:
         return Trial(platform=platform, is_stale=True)
     results = evidence.results(state.lock)
     situation = situation_of(state.lock)
