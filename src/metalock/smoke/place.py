@@ -6,8 +6,9 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -21,13 +22,11 @@ from metalock.smoke.contract import Capability, situation_of
 from metalock.smoke.evidence import Observation
 from metalock.smoke.group import Place
 from metalock.smoke.scenarios import make_scenario
-from metalock.smoke.services import s3_server
+from metalock.smoke.services import service
 from metalock.smoke.tools import suite_tools
 
 ERROR_LENGTH = 1000
 """Characters of an error that are kept."""
-SERVICES: Mapping[str, Callable[[], AbstractContextManager[Mapping[str, str]]]] = {"s3": s3_server}
-"""By the name that a capability has in `service`: a server, and the variables that tell of it."""
 _ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
 
 
@@ -86,7 +85,7 @@ def equipped(capability: Capability, request: SmokeRequest, place: Place) -> Ite
     if not capability.service:
         yield place
         return
-    with SERVICES[capability.service]() as variables:
+    with service(capability.service, Path(sys.executable), place.scratch) as variables:
         yield replace(place, environment={**place.environment, **variables})
 
 
@@ -130,8 +129,8 @@ def host_facts(place: Place) -> dict[str, object]:
     return found
 
 
-def without_paths(observation: Observation, place: Place, prefix: Path) -> Observation:
-    """The same with nothing of this machine in its error."""
+def without_paths(observation: Observation, place: Place, prefix: Path, base: str) -> Observation:
+    """The same with nothing of this machine in its error; `base` is what the interpreter's own files lie in."""
     error = observation.error
     names = {
         str(place.scratch): "<scratch>",
@@ -139,6 +138,7 @@ def without_paths(observation: Observation, place: Place, prefix: Path) -> Obser
         str(place.tools): "<tools>",
         str(prefix.absolute()): "<prefix>",
         str(prefix.resolve()): "<prefix>",
+        base: "<python>",
     }
     for folder, name in names.items():
         error = error.replace(folder, name)

@@ -28,9 +28,10 @@ def run_suite(request: SmokeRequest, reporter: Reporter) -> Evidence:
         scratch = Path(name).resolve()
         place = make_place(request, scratch)
         host = host_facts(place)
+        base = str(host.pop("base"))
 
         def told(observation: Observation) -> None:
-            observation = without_paths(observation, place, request.prefix)
+            observation = without_paths(observation, place, request.prefix, base)
             observations.append(observation)
             (result,) = judge([observation], situation)
             reporter.advance(observation.name, outcome_line(result))

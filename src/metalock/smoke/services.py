@@ -1,4 +1,4 @@
-"""Servers on loopback that capabilities need: they run beside the suite, outside the environment under test."""
+"""Servers on loopback that capabilities need, which run outside the environment under test."""
 
 from __future__ import annotations
 
@@ -62,7 +62,8 @@ def s3_server(python: Path, scratch: Path) -> Iterator[Mapping[str, str]]:
         "PYTHONUNBUFFERED": "1",
         "NO_COLOR": "1",
     }
-    command = [python, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]  # the system picks the port
+    # of port 0 the system makes a free one
+    command: list[str | Path] = [python, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
     with started(command, env=environment, cwd=home, log=log) as child:
         endpoint = _endpoint(child, log)
         put(f"{endpoint}/{BUCKET}")
@@ -80,7 +81,7 @@ def s3_variables(endpoint: str) -> dict[str, str]:
         "S3_VERIFY_SSL": "0",
         "AWS_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "metalock",
-        "AWS_SECRET_ACCESS_KEY": "metalock",  # noqa: S105 - the server takes any
+        "AWS_SECRET_ACCESS_KEY": "metalock",  # the server takes any
         "AWS_EC2_METADATA_DISABLED": "true",  # else the client looks for a machine at Amazon
     }
 
@@ -89,10 +90,10 @@ def _endpoint(child: Child, log: Path) -> str:
     """The address that the server says it listens on."""
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
+        code = child.code(POLL_SECONDS)
         said = log.read_text(encoding="utf-8", errors="replace")
-        found = _ADDRESS.search(said)
-        if found:
+        if found := _ADDRESS.search(said):
             return found.group(1)
-        if child.code(POLL_SECONDS) is not None:
+        if code is not None:
             raise ToolError(f"the S3 server did not start:\n{said[-1000:]}")
     raise ToolError(f"the S3 server did not start within {START_SECONDS} s")

@@ -75,8 +75,8 @@ def fit(model: Any, data: Any, **more: Any) -> Tuple[List[float], float]:
     began: Dict[int, float] = {}
     ended: Dict[int, float] = {}
     watch = tf.keras.callbacks.LambdaCallback(
-        on_epoch_begin=lambda epoch, logs=None: began.setdefault(epoch, time.perf_counter()),
-        on_epoch_end=lambda epoch, logs=None: ended.setdefault(epoch, time.perf_counter()),
+        on_epoch_begin=lambda epoch, logs=None: began.setdefault(epoch, time.perf_counter()),  # noqa: ARG005
+        on_epoch_end=lambda epoch, logs=None: ended.setdefault(epoch, time.perf_counter()),  # noqa: ARG005
     )
     history = model.fit(data, epochs=EPOCHS, verbose=0, shuffle=False, callbacks=[watch], **more)
     last = EPOCHS - 1
@@ -195,7 +195,9 @@ def test_finite_generator(strategy: Any, arrays: Arrays) -> None:
             yield arrays[0][start : start + BATCH], arrays[1][start : start + BATCH]
 
     steps: List[int] = []
-    count = tf.keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs=None: steps.append(batch))
+    count = tf.keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs=None: steps.append(batch)  # noqa: ARG005
+    )
     with strategy.scope():
         model = compiled_model()
     model.fit(once(), epochs=1, verbose=0, callbacks=[count])
@@ -208,12 +210,12 @@ def mirrored_sum(strategy: Any, data: Any) -> float:
     """The sum of all pixels that the replicas see."""
     import tensorflow as tf
 
-    @tf.function
     def step(batch: Any) -> Any:
         sums = strategy.run(lambda images, _: tf.reduce_sum(images), args=batch)
         return strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
 
-    return sum(float(step(batch)) for batch in data)
+    compiled = tf.function(step)
+    return sum(float(compiled(batch)) for batch in data)
 
 
 @pytest.mark.capability("distribution.own-loop")
