@@ -95,14 +95,7 @@ def test_an_environment_is_what_the_contract_says(env: str, tmp_path: Path) -> N
     site = Site()
     with serving(site) as address:
         lock = prepare(tmp_path, env, site)
-        command: list[str | Path] = [
-            Path(sys.executable).parent / "metalock",
-            "verify",
-            "--env",
-            env,
-            "--platform",
-            str(HERE),
-        ]
+        metalock = str(Path(sys.executable).parent / "metalock")
         done = subprocess.run(
             [metalock, "verify", "--env", env, "--platform", str(HERE)],
             cwd=tmp_path,
