@@ -403,6 +403,26 @@ def test_nothing_of_others_is_touched(yard: Yard) -> None:
     assert (yard.prefix / "thesis.tex").exists()
 
 
+def test_a_prefix_that_pip_made(yard: Yard) -> None:
+    """Another client writes other records, and compiles."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", yard.prefix], check=True)
+    requirements = yard.project.path(f"{HERE}/{ENV}", "requirements.txt")
+    pip: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        yard.prefix / "bin" / "python",
+        "install",
+        "--no-deps",
+    ]
+    pip += ["--quiet", "--disable-pip-version-check", "--index-url", f"{yard.world.url}/simple"]
+    subprocess.run([*pip, "--require-hashes", "--requirement", requirements], check=True)
+    assert yard.codes() == ["B001", "B001"]
+    subprocess.run([*pip, "packaging==25.0", "setuptools==80.9"], check=True)
+    yard.check()
+
+
 def test_the_closest_lock(yard: Yard) -> None:
     yard.build(*BACKENDS["venv"])
     checked = yard.check()
