@@ -7,7 +7,8 @@ METALOCK := $(VENV)/bin/metalock
 select = $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(ENV),--env $(ENV))
 
 .DEFAULT_GOAL := help
-.PHONY: help env check list build audit grids table diff test test-network lint fuzz format bench lock-tools clean
+.PHONY: help env check list build audit verify verify-all grids table answers diff test test-network test-environment \
+  lint fuzz format bench lock-tools clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +28,12 @@ build: $(STAMP) ## make ENV= on this machine from its lock, in .envs/, and check
 audit: $(STAMP) ## can the locked environments load? reads their wheels (PLATFORM=, ENV=)
 	@$(METALOCK) audit $(select)
 
+verify: $(STAMP) ## build locked environments here, try what works, record it (PLATFORM=, ENV=)
+	@$(METALOCK) verify $(select) $(VERIFY)
+
+verify-all: $(STAMP) ## the same for the whole matrix of this machine's platform, two side by side
+	@$(METALOCK) verify --jobs 2 $(VERIFY)
+
 grids: $(STAMP) ## every TensorFlow against every plugin: writes docs/compatibility/
 	@for pair in tensorflow-metal.osx-arm64 tensorflow-io.osx-arm64 tensorflow-metal.osx-64 tensorflow-io.linux-64; do \
 	  $(METALOCK) audit --grid $${pair%%.*} --platform $${pair##*.} --output docs/compatibility/$$pair.md || exit $$?; \
@@ -37,11 +44,14 @@ grids: $(STAMP) ## every TensorFlow against every plugin: writes docs/compatibil
 table: $(STAMP) ## write the table of README.md anew
 	@$(METALOCK) list --update README.md
 
+answers: $(STAMP) ## write docs/answers.md anew: what works in which version
+	@$(METALOCK) answers --update docs/answers.md
+
 diff: $(STAMP) ## what changed in the locks since a git revision (BASE=HEAD)
 	@$(METALOCK) diff $(or $(BASE),HEAD)
 
-test: lint ## lint, types and every test that needs no index
-	@$(VENV)/bin/pytest -q
+test: lint ## lint, types and every test that needs no index; with CI=true a real environment too
+	@$(VENV)/bin/pytest -q $(if $(CI),-m "not network")
 
 lint: $(STAMP) ## ruff and mypy
 	@$(VENV)/bin/ruff check
@@ -50,6 +60,9 @@ lint: $(STAMP) ## ruff and mypy
 
 test-network: $(STAMP) ## the tests that read real wheels from the index; some GB
 	@$(VENV)/bin/pytest -q -m network
+
+test-environment: $(STAMP) ## build a real environment on a channel of its own and try it; 1 GB (ENV=)
+	@METALOCK_ENVIRONMENTS="$(ENV)" $(VENV)/bin/pytest -q -m environment
 
 fuzz: $(STAMP) ## the binary readers against random input (SECONDS=180)
 	@$(VENV)/bin/python tests/fuzz/fuzz_readers.py --seconds $(or $(SECONDS),180)

@@ -65,6 +65,18 @@ def content_length(url: str) -> int:
     return int(length)
 
 
+def put(url: str, data: bytes = b"", headers: Mapping[str, str] | None = None) -> None:
+    """Store the data there; raise `FetchError` if the server doesn't take it."""
+    try:
+        response = requests.put(
+            url, data, headers=dict(headers or {}), timeout=(CONNECT_TIMEOUT, READ_TIMEOUT)
+        )
+    except requests.RequestException as error:
+        raise FetchError(f"{url}: {reason(error)}") from None
+    if not response.ok:
+        raise FetchError(f"{url}: the server answered {response.status_code} {response.reason}")
+
+
 def _request(
     method: str, url: str, *, headers: Mapping[str, str] | None, stream: bool, accept: Collection[int] = ()
 ) -> requests.Response:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,3 +56,49 @@ def run(
     except subprocess.TimeoutExpired:
         raise ToolError(f"{Path(args[0]).name} did not end within {timeout:.0f} s") from None
     return Completed(code=result.returncode, stdout=redact(result.stdout), stderr=redact(result.stderr))
+
+
+class Child:
+    """A program that runs beside this one, with a process group of its own."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+
+    def code(self, wait: float = 0) -> int | None:
+        """The exit code, or minus a signal's number; None if it still runs after `wait` seconds."""
+        try:
+            return self._process.wait(wait)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def kill(self) -> None:
+        """End it and what it has started, at once."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+@contextmanager
+def started(args: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path, log: Path) -> Iterator[Child]:
+    """Run a program beside this one, all its output going to the end of `log`; it is killed at the end.
+
+    Raises `ToolError` if it can't be started.
+    """
+    with log.open("ab") as output:
+        try:
+            process = subprocess.Popen(
+                [str(arg) for arg in args],
+                env=dict(env),
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ToolError(f"{args[0]} can't be started: {error.strerror}") from None
+    child = Child(process)
+    try:
+        yield child
+    finally:
+        child.kill()

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 from metalock.adapters.proc import run
 from metalock.adapters.uv import uv_environment, uv_failure, uv_path
 from metalock.errors import ToolError, UsageError
@@ -53,6 +55,13 @@ def read_interpreter(path: Path) -> Interpreter:
     return Interpreter(path=path, version=version, machine=architecture)
 
 
+def find_interpreter(minor: str) -> Path | None:
+    """A CPython of that minor version (`3.11`) on this machine, as uv finds one: on PATH, or its own."""
+    args: list[str | Path] = [uv_path(), "python", "find", f"cpython@{minor}", "--system", "--no-project"]
+    result = run([*args, "--no-config"], env=uv_environment(None), cwd=Path("/"), timeout=60)
+    return Path(result.stdout.strip()) if result.code == 0 else None
+
+
 def make_venv(python: Path, prefix: Path, *, prompt: str, keep_open: int) -> None:
     """In a folder that may hold a marker already."""
     args: list[str | Path] = [
@@ -87,5 +96,25 @@ def install_wheels(
         timeout=TIMEOUT,
         keep_open=(keep_open,),
     )
+    if result.code:
+        raise uv_failure(result, "uv pip install", prefix)
+
+
+def install_on_top(
+    requirements: Iterable[str], python: Path, *, prefix: Path, index_url: str | None, exclude_newer: str
+) -> None:
+    """As `pip install --upgrade` does: these anew, what else is there only where they demand it.
+
+    What was installed before may be left with requirements that no longer hold. Raises `FetchError` for an
+    index that fails, `UnsolvableError` where no version fits the interpreter.
+    """
+    wanted = list(requirements)
+    upgraded = [part for text in wanted for part in ("--upgrade-package", Requirement(text).name)]
+    args: list[str | Path] = [
+        uv_path(), "pip", "install", "--python", python, *upgraded,
+        "--only-binary", ":all:", "--exclude-newer", exclude_newer,
+        "--no-config", "--no-sources", "--quiet", *wanted,
+    ]  # fmt: skip
+    result = run(args, env=uv_environment(index_url), cwd=prefix, timeout=TIMEOUT)
     if result.code:
         raise uv_failure(result, "uv pip install", prefix)

@@ -1,0 +1,106 @@
+"""Run the suite in a prefix: what applies to its lock, and what shares a process."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from metalock.errors import MetalockError, NothingSelectedError
+from metalock.lock.text import lock_digest
+from metalock.progress import Reporter
+from metalock.smoke.contract import Capability, contract, situation_of
+from metalock.smoke.evidence import Evidence, Observation, Observed, Result, judge
+from metalock.smoke.group import Place, try_together
+from metalock.smoke.place import SmokeRequest, equipped, host_facts, make_place, without_paths
+
+
+def run_suite(request: SmokeRequest, reporter: Reporter) -> Evidence:
+    """Try every capability that applies; nothing is written into the prefix.
+
+    Raises `NothingSelectedError` if none applies, `ToolError` if the suite can't run there.
+    """
+    capabilities = select_capabilities(request)
+    situation = situation_of(request.lock)
+    observations: list[Observation] = []
+    with tempfile.TemporaryDirectory(prefix="metalock-smoke-") as name:
+        scratch = Path(name).resolve()
+        place = make_place(request, scratch)
+        host = host_facts(place)
+
+        def told(observation: Observation) -> None:
+            observation = without_paths(observation, place, request.prefix)
+            observations.append(observation)
+            (result,) = judge([observation], situation)
+            reporter.advance(observation.name, outcome_line(result))
+
+        reporter.start(f"{request.prefix.name}: capabilities", len(capabilities))
+        try:
+            gpus = _run_groups(capabilities, request, place, told)
+        finally:
+            reporter.finish()
+    return Evidence(
+        lock=lock_digest(request.lock),
+        date=request.date,
+        backend=request.backend,
+        host={**host, "gpus": gpus},
+        observations=tuple(observations),
+    )
+
+
+def select_capabilities(request: SmokeRequest) -> list[Capability]:
+    """What applies to the lock and was asked for."""
+    situation = situation_of(request.lock)
+    chosen = [
+        capability
+        for capability in contract()
+        if capability.applies(situation)
+        and (not request.only or {capability.area, capability.name, capability.key} & set(request.only))
+    ]
+    if not chosen:
+        raise NothingSelectedError(f"no capability of that name applies: {', '.join(request.only)}")
+    return chosen
+
+
+def outcome_line(result: Result) -> str:
+    """An outcome, with what was expected where that is something else."""
+    observation = result.observation
+    seconds = f" ({observation.seconds:.1f} s)" if observation.seconds >= 1 else ""
+    if result.is_surprise:
+        return f"{result.outcome}: {result.surprise}{seconds}"
+    return f"{result.outcome}{seconds}"
+
+
+def groups_of(capabilities: Iterable[Capability]) -> list[list[Capability]]:
+    """Those that can share a process, in the order that they were written."""
+    groups: dict[tuple[object, ...], list[Capability]] = {}
+    for capability in capabilities:
+        key = (
+            capability.key if capability.alone else "",
+            *sorted(capability.env.items()),
+            capability.service,
+            capability.scenario,
+        )
+        groups.setdefault(key, []).append(capability)
+    return list(groups.values())
+
+
+def _run_groups(
+    capabilities: Sequence[Capability],
+    request: SmokeRequest,
+    place: Place,
+    told: Callable[[Observation], None],
+) -> list[str]:
+    """The names of the GPUs that TensorFlow saw; what can't be had here makes its capabilities unverified."""
+    gpus: list[str] = []
+    for group in groups_of(capabilities):
+        with ExitStack() as stack:
+            try:
+                ready = stack.enter_context(equipped(group[0], request, place))
+            except MetalockError as error:
+                for capability in group:
+                    told(Observation(name=capability.key, observed=Observed.SKIPPED, error=str(error)))
+                continue
+            gpus = try_together(group, ready, told) or gpus
+    return gpus

@@ -1,0 +1,41 @@
+"""What the tests of the suite are given."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Callable, Dict
+
+import pytest
+from recorder import Recorder, key_of
+
+Measure = Callable[[str, object], None]
+
+
+@pytest.fixture
+def measure(request: pytest.FixtureRequest) -> Measure:
+    """Write down what was measured: a name with its unit, such as `images_per_second`, and a value."""
+    plugins = request.config.pluginmanager.get_plugins()
+    recorder = next(plugin for plugin in plugins if isinstance(plugin, Recorder))
+
+    def record(name: str, value: object) -> None:
+        recorder.emit("value", name=key_of(request.node), key=name, value=value)
+
+    return record
+
+
+@pytest.fixture(scope="session")
+def locked() -> Dict[str, str]:
+    """Version by normalized name of every distribution that the lock puts there."""
+    versions: Dict[str, str] = json.loads(os.environ["METALOCK_LOCKED"])
+    return versions
+
+
+@pytest.fixture
+def device_name(device: str) -> str:
+    """`/CPU:0` or `/GPU:0`, for a test that is parametrized by `device`; skips where there is no GPU."""
+    import tensorflow as tf
+
+    if device == "gpu" and not tf.config.list_physical_devices("GPU"):
+        pytest.skip("this machine shows TensorFlow no GPU")
+    return f"/{device.upper()}:0"

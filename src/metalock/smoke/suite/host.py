@@ -1,0 +1,73 @@
+"""Print what this machine and this interpreter are, as JSON; nothing names a user, a folder or a host."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Dict
+
+ORIGINS = {
+    ".pyenv": "pyenv",
+    "hostedtoolcache": "GitHub Actions",
+    "Cellar": "Homebrew",
+    "homebrew": "Homebrew",
+    "Python.framework": "python.org",
+    "uv/python": "uv",
+    "/usr": "the system",
+}
+
+
+def sysctl(name: str) -> str:
+    done = subprocess.run(["/usr/sbin/sysctl", "-n", name], stdout=subprocess.PIPE, check=False)
+    return done.stdout.decode("utf-8", "replace").strip()
+
+
+def cpu() -> str:
+    if sys.platform == "darwin":
+        return sysctl("machdep.cpu.brand_string")
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def system() -> str:
+    if sys.platform == "darwin":
+        return f"macOS {platform.mac_ver()[0]}"
+    release = Path("/etc/os-release")
+    lines = release.read_text(encoding="utf-8").splitlines() if release.is_file() else []
+    names = [line.partition("=")[2].strip('"') for line in lines if line.startswith("PRETTY_NAME=")]
+    return names[0] if names else "Linux"
+
+
+def origin() -> str:
+    if Path(sys.prefix, "conda-meta").is_dir():
+        return "conda"
+    base = sys.base_prefix
+    return next((name for part, name in ORIGINS.items() if part in base), "other")
+
+
+def facts() -> Dict[str, object]:
+    found: Dict[str, object] = {
+        "system": system(),
+        "machine": platform.machine(),
+        "cpu": cpu(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "interpreter": origin(),
+        "wheel_platform": sysconfig.get_platform(),
+    }
+    if sys.platform == "darwin":
+        found["translated"] = sysctl("sysctl.proc_translated") == "1"  # Rosetta
+    else:
+        found["glibc"] = platform.libc_ver()[1]
+    return found
+
+
+if __name__ == "__main__":
+    print(json.dumps(facts()))

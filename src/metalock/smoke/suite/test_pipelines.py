@@ -1,0 +1,270 @@
+"""Reading JPEG files with tf.data, with a Python generator and with ImageDataGenerator, side by side."""
+
+from __future__ import annotations
+
+import io
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List
+
+import numpy as np
+import pytest
+from given import Measure
+
+COUNT = 64
+BATCH = 16
+SIDE = 128
+ROUNDS = 3
+PAUSE = 0.02
+"""Seconds that a step sleeps where waiting for a disk or a network is played."""
+STEPS = 16
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """JPEG files in two folders, a class each; image k is bright where the others aren't."""
+    from PIL import Image
+
+    root = tmp_path_factory.mktemp("jpegs")
+    rows, columns = np.mgrid[0:SIDE, 0:SIDE]
+    for number in range(COUNT):
+        wave = 120 + 60 * np.sin(rows / (9 + number)) + 60 * np.cos(columns / (7 + number))
+        image = np.stack([wave, np.flipud(wave), np.full_like(wave, 4 * number)], axis=-1).astype(np.uint8)
+        path = root / f"class-{number * 2 // COUNT}" / f"{number:03}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(image).save(path, quality=92)
+    return root
+
+
+def names(folder: Path) -> List[str]:
+    return sorted(str(path) for path in folder.rglob("*.jpg"))
+
+
+def opened(path: Any) -> Any:
+    from PIL import Image
+
+    with Image.open(io.BytesIO(Path(path).read_bytes())) as image:
+        return np.asarray(image, dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def truth(folder: Path) -> Any:
+    """Every image as Pillow decodes it, in the order of the names."""
+    return np.stack([opened(path) for path in names(folder)])
+
+
+def tf_data(folder: Path) -> Any:
+    import tensorflow as tf
+
+    def load(path: Any) -> Any:
+        image = tf.io.decode_jpeg(tf.io.read_file(path), channels=3)
+        return tf.cast(image, tf.float32)
+
+    dataset = tf.data.Dataset.from_tensor_slices(names(folder))
+    dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE)
+    return dataset.batch(BATCH).prefetch(tf.data.AUTOTUNE)
+
+
+def python_generator(folder: Path) -> Any:
+    import tensorflow as tf
+
+    def images() -> Iterator[Any]:
+        yield from map(opened, names(folder))
+
+    signature = tf.TensorSpec((SIDE, SIDE, 3), tf.float32)
+    dataset = tf.data.Dataset.from_generator(images, output_signature=signature)
+    return dataset.batch(BATCH).prefetch(tf.data.AUTOTUNE)
+
+
+def image_data_generator(folder: Path) -> Any:
+    import tensorflow as tf
+
+    generator = tf.keras.preprocessing.image.ImageDataGenerator()
+    return generator.flow_from_directory(
+        str(folder), target_size=(SIDE, SIDE), batch_size=BATCH, shuffle=False, class_mode=None
+    )
+
+
+def from_directory(folder: Path) -> Any:
+    import tensorflow as tf
+
+    dataset = tf.keras.utils.image_dataset_from_directory(
+        str(folder), labels=None, image_size=(SIDE, SIDE), batch_size=BATCH, shuffle=False
+    )
+    return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+WAYS: Dict[str, Callable[[Path], Any]] = {
+    "tf_data": tf_data,
+    "image_dataset_from_directory": from_directory,
+    "python_generator": python_generator,
+    "image_data_generator": image_data_generator,
+}
+
+
+def one_epoch(source: Any) -> List[Any]:
+    """The batches of a dataset, or of an iterator of ImageDataGenerator, which would never end."""
+    return [np.asarray(batch) for batch, _ in zip(source, range(COUNT // BATCH))]
+
+
+def check(found: Any, truth: Any, measure: Measure) -> None:
+    assert found.shape == truth.shape, f"{found.shape} came, {truth.shape} are on disk"
+    apart = np.abs(found - truth)
+    measure("largest_difference_of_a_pixel", float(apart.max()))
+    measure("mean_difference_of_a_pixel", float(apart.mean()))
+    nearest = [int(np.abs(truth - image).mean(axis=(1, 2, 3)).argmin()) for image in found]
+    assert nearest == list(range(COUNT)), f"the images came in the order {nearest}"
+    assert apart.mean() < 2, f"a pixel differs by {apart.mean()} in the mean from what Pillow decodes"
+
+
+@pytest.mark.capability("pipelines.tf-data")
+def test_tf_data(folder: Path, truth: Any, measure: Measure) -> None:
+    check(np.concatenate(one_epoch(tf_data(folder))), truth, measure)
+
+
+@pytest.mark.capability("pipelines.image-dataset-from-directory")
+def test_from_directory(folder: Path, truth: Any, measure: Measure) -> None:
+    check(np.concatenate(one_epoch(from_directory(folder))), truth, measure)
+
+
+@pytest.mark.capability("pipelines.python-generator")
+def test_python_generator(folder: Path, truth: Any, measure: Measure) -> None:
+    check(np.concatenate(one_epoch(python_generator(folder))), truth, measure)
+
+
+@pytest.mark.capability("pipelines.image-data-generator")
+def test_image_data_generator(folder: Path, truth: Any, measure: Measure) -> None:
+    check(np.concatenate(one_epoch(image_data_generator(folder))), truth, measure)
+
+
+@pytest.mark.capability("pipelines.accurate-jpeg")
+def test_accurate_jpeg(folder: Path, truth: Any) -> None:
+    import tensorflow as tf
+
+    for path, wanted in zip(names(folder)[:8], truth):
+        data = tf.io.read_file(path)
+        found = tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE", fancy_upscaling=True)
+        apart = np.abs(found.numpy().astype(np.float32) - wanted).max()
+        assert apart == 0, f"a pixel of {Path(path).name} differs by {apart} from what Pillow decodes"
+
+
+@pytest.mark.capability("pipelines.side-by-side")
+def test_side_by_side(folder: Path, measure: Measure) -> None:
+    sources = {name: make(folder) for name, make in WAYS.items()}
+    best = dict.fromkeys(WAYS, 0.0)
+    means: Dict[str, float] = {}
+    for _ in range(ROUNDS):  # in turns, so that what else the machine does falls on all
+        for name, source in sources.items():
+            began = time.perf_counter()
+            found = one_epoch(source)
+            best[name] = max(best[name], COUNT / (time.perf_counter() - began))
+            means[name] = float(np.mean(found))
+    for name, speed in best.items():
+        measure(f"{name}_images_per_second", round(speed))
+    assert max(means.values()) - min(means.values()) < 2, f"the images differ in brightness: {means}"
+
+
+def waiting(step: Any) -> Any:
+    """A mapped function that waits, as for a disk or a network."""
+    import tensorflow as tf
+
+    def wait(number: Any) -> Any:
+        time.sleep(PAUSE)
+        return number
+
+    return tf.numpy_function(wait, [step], tf.int64)
+
+
+def seconds_of(dataset: Any, pause: float = 0.0) -> float:
+    """Seconds to take every element, with a pause after each; the elements are 0, 1, 2, …"""
+    iterator = iter(dataset)
+    found = [int(next(iterator))]  # what sets the pipeline up is not counted
+    began = time.perf_counter()
+    for element in iterator:
+        found.append(int(element))
+        time.sleep(pause)
+    seconds = time.perf_counter() - began
+    assert found == list(range(STEPS)), f"the elements came as {found}"
+    return seconds
+
+
+@pytest.mark.capability("pipelines.parallel-map")
+def test_parallel_map(measure: Measure) -> None:
+    import tensorflow as tf
+
+    steps = tf.data.Dataset.range(STEPS)
+    one = seconds_of(steps.map(waiting))
+    four = seconds_of(steps.map(waiting, num_parallel_calls=4))
+    measure("times_faster", round(one / four, 2))
+    assert four < 0.75 * one, f"{four:.3f} s with four calls at once, {one:.3f} s one after another"
+
+
+def in_turns(dataset: Any) -> Any:
+    """The dataset as it was written: tf.data adds no prefetch of its own."""
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
+
+
+@pytest.mark.capability("pipelines.prefetch")
+def test_prefetch(measure: Measure) -> None:
+    import tensorflow as tf
+
+    dataset = tf.data.Dataset.range(STEPS).map(waiting)
+    without = seconds_of(in_turns(dataset), PAUSE)
+    with_it = seconds_of(in_turns(dataset.prefetch(2)), PAUSE)
+    measure("times_faster", round(without / with_it, 2))
+    assert with_it < 0.85 * without, f"{with_it:.3f} s with prefetch, {without:.3f} s without"
+
+
+@pytest.mark.capability("pipelines.prefetch-by-itself")
+def test_prefetch_by_itself(measure: Measure) -> None:
+    import tensorflow as tf
+
+    dataset = tf.data.Dataset.range(STEPS).map(waiting)
+    off = seconds_of(in_turns(dataset), PAUSE)
+    left = seconds_of(dataset, PAUSE)
+    measure("times_faster", round(off / left, 2))
+    assert left < 0.85 * off, f"making and using elements take turns: {left:.3f} s"
+
+
+@pytest.mark.capability("pipelines.generator-is-serial")
+def test_generator_is_serial(measure: Measure) -> None:
+    import tensorflow as tf
+
+    def steps() -> Iterator[int]:
+        for number in range(STEPS):
+            time.sleep(PAUSE)
+            yield number
+
+    signature = tf.TensorSpec((), tf.int64)
+    dataset = tf.data.Dataset.from_generator(steps, output_signature=signature)
+    began = time.perf_counter()
+    found = [int(step) for step in dataset.map(lambda step: step, num_parallel_calls=4).prefetch(8)]
+    seconds = time.perf_counter() - began
+    measure("seconds", round(seconds, 3))
+    assert found == list(range(STEPS)), f"the elements came as {found}"
+    assert seconds >= STEPS * PAUSE, f"{STEPS} elements of {PAUSE} s each came in {seconds:.3f} s"
+
+
+@pytest.mark.capability("pipelines.generators-interleaved")
+def test_generators_interleaved(measure: Measure) -> None:
+    import tensorflow as tf
+
+    def steps(first: int) -> Iterator[int]:
+        for number in range(first, STEPS, 4):
+            time.sleep(PAUSE)
+            yield number
+
+    def one(first: Any) -> Any:
+        signature = tf.TensorSpec((), tf.int64)
+        return tf.data.Dataset.from_generator(steps, args=(first,), output_signature=signature)
+
+    firsts = tf.data.Dataset.range(4)
+    parallel = firsts.interleave(one, cycle_length=4, num_parallel_calls=4, deterministic=True)
+    serial = firsts.interleave(one, cycle_length=4)
+    slow, fast = seconds_of(serial), seconds_of(parallel)
+    measure("times_faster", round(slow / fast, 2))
+    assert fast < 0.75 * slow, f"{fast:.3f} s from four generators at once, {slow:.3f} s in turn"

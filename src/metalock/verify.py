@@ -1,0 +1,217 @@
+"""Build environments, try the contract in each, and put the evidence beside the locks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from metalock.adapters.console import out, say
+from metalock.adapters.files import write_text
+from metalock.adapters.prefix import discard
+from metalock.adapters.settings import Settings, read_settings
+from metalock.adapters.uv_install import find_interpreter, read_interpreter
+from metalock.build.builder import build
+from metalock.build.inspect import check_prefix
+from metalock.build.model import Backend, BuildRequest, Built
+from metalock.errors import MetalockError, NothingSelectedError, ToolError, UsageError
+from metalock.lock.model import Lock
+from metalock.matrix.model import Cell
+from metalock.progress import Reporter
+from metalock.smoke.evidence import SMOKE_FILE, Evidence, Outcome, counts_of, evidence_text
+from metalock.smoke.place import SmokeRequest
+from metalock.smoke.runner import run_suite
+from metalock.smoke.standing import read_evidence
+from metalock.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyOptions:
+    """How environments are built, and for how long they stay."""
+
+    backend: Backend
+    pythons: Mapping[str, Path] = field(default_factory=dict)
+    """Interpreters for venvs, by minor version."""
+    date: str
+    """ISO 8601, the day alone."""
+    folder: Path
+    """Where environments are built, each in a folder of its name."""
+    keep: bool = False
+    jobs: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """What became of one environment: evidence, or why there is none."""
+
+    cell: Cell
+    lock: Lock
+    evidence: Evidence | None = None
+    error: MetalockError | None = None
+
+    @property
+    def counts(self) -> dict[Outcome, int]:
+        return {} if self.evidence is None else counts_of(self.evidence.results(self.lock))
+
+    @property
+    def word(self) -> str:
+        """How many of each outcome, or the error."""
+        if self.error is not None:
+            return f"failed: {self.error}"
+        return ", ".join(f"{count} {outcome}" for outcome, count in self.counts.items())
+
+
+def verify_matrix(
+    workspace: Workspace, cells: Sequence[Cell], options: VerifyOptions, reporter: Reporter, *, again: bool
+) -> int:
+    """Verify what has no evidence for its present lock, and tell; the exit code.
+
+    1 if anything came out other than the contract says, else that of the first environment that failed.
+    Raises `NothingSelectedError` if a cell isn't locked.
+    """
+    locked = [(cell, lock) for cell in cells if (lock := workspace.state(cell).lock) is not None]
+    if len(locked) < len(cells):
+        names = sorted({cell.name for cell in cells} - {cell.name for cell, _ in locked})
+        raise NothingSelectedError(f"not locked: {', '.join(names)}", hint="`metalock env` locks them.")
+    found = [] if again else [(cell, lock, read_evidence(workspace, cell, lock)) for cell, lock in locked]
+    done = [Verified(cell=c, lock=lock, evidence=evidence) for c, lock, evidence in found if evidence]
+    known = {verified.cell.name for verified in done}
+    for verified in done:
+        say(f"{verified.cell.name}: has evidence for its lock: {verified.word}")
+    todo = [(cell, lock) for cell, lock in locked if cell.name not in known]
+    if todo:
+        for verified in verify_cells(workspace, todo, options, read_settings(), reporter):
+            done.append(verified)
+            for line in _lines(verified):
+                out(line)
+    return _exit_code(done)
+
+
+def _lines(verified: Verified) -> Iterator[str]:
+    yield f"{verified.cell.name}: {verified.word}"
+    if verified.error is not None and verified.error.hint:
+        yield f"     {verified.error.hint}"
+    if verified.evidence is not None:
+        for result in verified.evidence.results(verified.lock):
+            if result.is_surprise:
+                yield f"  {result.observation.name}: {result.surprise}"
+
+
+def _exit_code(done: Sequence[Verified]) -> int:
+    if any(Outcome.UNEXPECTED in verified.counts for verified in done):
+        return 1
+    return next((verified.error.exit_code for verified in done if verified.error is not None), 0)
+
+
+def interpreters_for(cells: Sequence[Cell], named: Sequence[Path]) -> dict[str, Path]:
+    """By minor version: the interpreters that were named, else those that uv finds on this machine.
+
+    Raises `UsageError` for one that is no CPython.
+    """
+    if named:
+        versions = [read_interpreter(path).version for path in named]
+        return {
+            ".".join(version.split(".")[:2]): path.absolute()
+            for version, path in zip(versions, named, strict=True)
+        }
+    found = {python: find_interpreter(python) for python in sorted({cell.python for cell in cells})}
+    return {python: path for python, path in found.items() if path is not None}
+
+
+def verify_cells(
+    workspace: Workspace,
+    cells: Sequence[tuple[Cell, Lock]],
+    options: VerifyOptions,
+    settings: Settings,
+    reporter: Reporter,
+) -> Iterator[Verified]:
+    """Verify each, `jobs` side by side, writing evidence as it comes; a failure doesn't end the others."""
+    stop = threading.Event()
+    run = _Run(workspace=workspace, options=options, settings=settings, stop=stop)
+    if len(cells) == 1:
+        yield run.verify(*cells[0], reporter)
+        return
+    reporter.start("environments", len(cells))
+    pool = ThreadPoolExecutor(max_workers=options.jobs)
+    try:
+        futures = [pool.submit(run.verify, cell, lock, _Notes(reporter, cell)) for cell, lock in cells]
+        for future in as_completed(futures):
+            verified = future.result()
+            reporter.advance(verified.cell.name, verified.word)
+            yield verified
+    finally:
+        stop.set()
+        pool.shutdown(cancel_futures=True)
+        reporter.finish()
+
+
+class _Notes(Reporter):
+    """Of one environment among several: what deserves a line of its own, with its name."""
+
+    def __init__(self, reporter: Reporter, cell: Cell) -> None:
+        self._reporter = reporter
+        self._name = cell.name
+
+    def note(self, text: str) -> None:
+        self._reporter.note(f"{self._name}: {text}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    workspace: Workspace
+    options: VerifyOptions
+    settings: Settings
+    stop: threading.Event
+
+    def verify(self, cell: Cell, lock: Lock, reporter: Reporter) -> Verified:
+        try:
+            evidence = self._evidence(cell, lock, reporter)
+        except MetalockError as error:
+            return Verified(cell=cell, lock=lock, error=error)
+        write_text(self.workspace.folder(cell) / SMOKE_FILE, evidence_text(evidence, lock))
+        return Verified(cell=cell, lock=lock, evidence=evidence)
+
+    def _evidence(self, cell: Cell, lock: Lock, reporter: Reporter) -> Evidence:
+        if self.stop.is_set():
+            raise ToolError("interrupted")
+        built = build(self._request(cell, lock), self.settings, reporter)
+        try:
+            evidence = run_suite(self._trial(cell, lock, built), reporter)
+            faults = check_prefix(lock, built.prefix)
+            if faults:
+                text = "; ".join(finding.to_text() for finding in faults[:3])
+                raise ToolError(f"the environment is not as locked any more, after the suite: {text}")
+        finally:
+            if built.is_new and not self.options.keep:
+                discard(built.prefix, reporter.note)
+        return evidence
+
+    def _request(self, cell: Cell, lock: Lock) -> BuildRequest:
+        python = self.options.pythons.get(cell.python)
+        if python is None and self.options.backend is Backend.VENV:
+            raise UsageError(
+                f"no interpreter for Python {cell.python}",
+                hint="--python PATH names one; it can be given once for each Python.",
+            )
+        return BuildRequest(
+            lock=lock,
+            env=cell.env,
+            prefix=(self.options.folder / cell.platform / cell.env).resolve(),
+            backend=self.options.backend,
+            python=python,
+            variables=cell.variables,
+        )
+
+    def _trial(self, cell: Cell, lock: Lock, built: Built) -> SmokeRequest:
+        return SmokeRequest(
+            cell=cell,
+            lock=lock,
+            prefix=built.prefix,
+            python=built.python,
+            backend=built.backend,
+            date=self.options.date,
+            settings=self.settings,
+            interrupted=self.stop.is_set,
+        )

@@ -1,0 +1,182 @@
+"""Verifying several environments: what is written, what is left alone, what a failure means."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from metalock import verify
+from metalock.build.model import Backend, BuildRequest, Built
+from metalock.errors import FetchError, NothingSelectedError
+from metalock.lock.text import lock_digest
+from metalock.matrix.expand import select
+from metalock.matrix.model import Cell
+from metalock.progress import Reporter
+from metalock.smoke.evidence import SMOKE_FILE, Evidence, Observation, Observed, parse_evidence
+from metalock.smoke.place import SmokeRequest
+from metalock.verify import VerifyOptions, verify_matrix
+from metalock.workspace import Workspace, open_workspace
+
+ROOT = Path(__file__).parents[2]
+ENVS = ("tf2.18-py3.11", "tf2.18-py3.12", "tf2.9-py3.8")
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    shutil.copy(ROOT / "matrix.toml", tmp_path)
+    for env in ENVS:
+        shutil.copytree(ROOT / "envs" / "linux-64" / env, tmp_path / "envs" / "linux-64" / env)
+        (tmp_path / "envs" / "linux-64" / env / SMOKE_FILE).unlink(missing_ok=True)
+    return open_workspace(tmp_path / "matrix.toml")
+
+
+class Machine:
+    """Stands for the build and the suite: notes what is asked, and does what it is told to."""
+
+    def __init__(self) -> None:
+        self.built: list[str] = []
+        self.left: list[Path] = []
+        self.broken: set[str] = set()
+        self.observed = Observed.PASSED
+        self.faults: list[object] = []
+        self.during: Callable[[SmokeRequest], None] = lambda _: None
+        self._lock = threading.Lock()
+
+    def build(self, request: BuildRequest, _settings: object, _reporter: Reporter) -> Built:
+        with self._lock:
+            self.built.append(request.env)
+        if request.env in self.broken:
+            raise FetchError("the index is down", hint="try later")
+        request.prefix.mkdir(parents=True)
+        return Built(
+            prefix=request.prefix,
+            python=request.prefix / "bin" / "python",
+            backend=request.backend,
+            seconds=1,
+            interpreter="3.11.9",
+        )
+
+    def run_suite(self, request: SmokeRequest, _reporter: Reporter) -> Evidence:
+        self.during(request)
+        observation = Observation(name="environment.import", observed=self.observed)
+        return Evidence(
+            lock=lock_digest(request.lock),
+            date=request.date,
+            backend=request.backend,
+            host={},
+            observations=(observation,),
+        )
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    machine = Machine()
+    monkeypatch.setattr(verify, "build", machine.build)
+    monkeypatch.setattr(verify, "run_suite", machine.run_suite)
+    monkeypatch.setattr(verify, "check_prefix", lambda _lock, _prefix: machine.faults)
+    return machine
+
+
+def cells(workspace: Workspace) -> list[Cell]:
+    return [cell for cell in select(workspace.cells(), envs=ENVS) if cell.platform == "linux-64"]
+
+
+def run(workspace: Workspace, *, again: bool = False, jobs: int = 1, keep: bool = False) -> int:
+    options = VerifyOptions(
+        backend=Backend.CONDA,
+        date="2026-11-20",
+        folder=workspace.root / ".envs",
+        jobs=jobs,
+        keep=keep,
+    )
+    return verify_matrix(workspace, cells(workspace), options, Reporter(), again=again)
+
+
+def smoke_files(workspace: Workspace) -> list[str]:
+    return sorted(path.parent.name for path in workspace.envs.glob(f"*/*/{SMOKE_FILE}"))
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_evidence_is_written_beside_each_lock(workspace: Workspace, machine: Machine, jobs: int) -> None:
+    assert run(workspace, jobs=jobs) == 0
+    assert smoke_files(workspace) == sorted(ENVS)
+    evidence = parse_evidence((workspace.envs / "linux-64" / ENVS[0] / SMOKE_FILE).read_bytes())
+    assert evidence is not None
+    assert (evidence.backend, evidence.date) == ("conda", "2026-11-20")
+    assert list((workspace.root / ".envs").glob("*/*")) == []
+
+
+def test_what_has_evidence_is_left_alone(workspace: Workspace, machine: Machine) -> None:
+    run(workspace)
+    machine.built.clear()
+    assert run(workspace) == 0
+    assert machine.built == []
+    assert run(workspace, again=True) == 0
+    assert sorted(machine.built) == sorted(ENVS)
+
+
+def test_evidence_of_another_lock_is_stale(workspace: Workspace, machine: Machine) -> None:
+    run(workspace)
+    machine.built.clear()
+    path = workspace.envs / "linux-64" / ENVS[1] / SMOKE_FILE
+    path.write_text(path.read_text(encoding="utf-8").replace('"lock": "', '"lock": "0'), encoding="utf-8")
+    run(workspace)
+    assert machine.built == [ENVS[1]]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_failure_is_told_and_the_others_go_on(
+    workspace: Workspace, machine: Machine, capsys: pytest.CaptureFixture[str], jobs: int
+) -> None:
+    machine.broken = {ENVS[0]}
+    assert run(workspace, jobs=jobs) == 4
+    assert smoke_files(workspace) == sorted(ENVS[1:])
+    told = capsys.readouterr().out
+    assert "linux-64/tf2.18-py3.11: failed: the index is down\n     try later" in told
+
+
+def test_a_surprise_is_told_and_kept(
+    workspace: Workspace, machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.observed = Observed.RAISED
+    assert run(workspace) == 1
+    assert smoke_files(workspace) == sorted(ENVS)
+    assert "environment.import: expected: works; observed: raised" in capsys.readouterr().out
+    assert run(workspace) == 1
+
+
+def test_an_environment_that_the_suite_changed_is_no_evidence(workspace: Workspace, machine: Machine) -> None:
+    from metalock.findings import Finding, Rule
+
+    machine.faults = [Finding(rule=Rule.MISSING, where="numpy", detail="is gone")]
+    assert run(workspace) == 4
+    assert smoke_files(workspace) == []
+
+
+def test_keep_leaves_the_environments(workspace: Workspace, machine: Machine) -> None:
+    run(workspace, keep=True)
+    assert sorted(path.name for path in (workspace.root / ".envs").glob("*/*")) == sorted(ENVS)
+
+
+def test_an_interrupt_ends_all_and_leaves_no_prefix(workspace: Workspace, machine: Machine) -> None:
+    def interrupt(request: SmokeRequest) -> None:
+        if request.prefix.name != ENVS[0]:
+            while not request.interrupted():
+                threading.Event().wait(0.01)
+        raise KeyboardInterrupt
+
+    machine.during = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        run(workspace, jobs=2)
+    assert smoke_files(workspace) == []
+    assert list((workspace.root / ".envs").glob("*/*")) == []
+
+
+def test_what_is_not_locked_is_named(workspace: Workspace, machine: Machine) -> None:
+    shutil.rmtree(workspace.envs / "linux-64" / ENVS[2])
+    with pytest.raises(NothingSelectedError, match=r"not locked: linux-64/tf2\.9-py3\.8"):
+        run(workspace)
