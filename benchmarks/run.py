@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import auditing
+import building
 import grids
 import locking
 import scaling
@@ -23,6 +24,8 @@ BENCHMARKS: dict[str, Callable[[Path, Path], list[dict[str, object]]]] = {
     "scaling": scaling.matrices,
     "from-nothing": locking.from_nothing,
     "conda-lock": locking.against_conda_lock,
+    "build": building.warm,
+    "build-conda": building.against_conda,
     "one-wheel": auditing.one_wheel,
     "wheels": auditing.several_wheels,
     "grid": grids.cached,

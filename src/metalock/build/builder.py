@@ -163,7 +163,7 @@ def _venv(site: _Site) -> None:
 
 
 def _require_sound(site: _Site) -> None:
-    with _stretch(site.reporter, "checking the files against the lock"):
+    with stretch(site.reporter, "checking the files against the lock"):
         findings = _check(site.request, site.cache)
     if findings:
         raise ToolError(f"{site.request.prefix} is not what was locked\n{_lines(findings)}")
@@ -171,7 +171,7 @@ def _require_sound(site: _Site) -> None:
 
 def _conda(site: _Site) -> None:
     request = site.request
-    with _stretch(site.reporter, "conda part", is_told=False):
+    with stretch(site.reporter, "conda part", is_told=False):
         install_conda(
             request.lock.conda,
             request.prefix,
@@ -186,7 +186,7 @@ def _conda(site: _Site) -> None:
 
 def _pip_part(site: _Site, wheels: list[PipPackage]) -> None:
     size = sum(wheel.size for wheel in wheels) / 1e6
-    with _stretch(site.reporter, f"pip part: {len(wheels)} wheels, {size:.0f} MB where uv's cache has none"):
+    with stretch(site.reporter, f"pip part: {len(wheels)} wheels, {size:.0f} MB where uv's cache has none"):
         install_wheels(
             wheels,
             python_of(site.request.prefix),
@@ -213,7 +213,7 @@ def _lines(findings: list[Finding]) -> str:
 
 
 @contextmanager
-def _stretch(reporter: Reporter, label: str, *, is_told: bool = True) -> Iterator[None]:
+def stretch(reporter: Reporter, label: str, *, is_told: bool = True) -> Iterator[None]:
     """Say what begins, and every so often that it goes on."""
     start = time.monotonic()
     over = threading.Event()
