@@ -178,6 +178,18 @@ def test_arrays(trained: Trained, arrays: Arrays) -> None:
     trained(arrays[0], y=arrays[1], batch_size=BATCH)
 
 
+@pytest.mark.capability("distribution.replicas-agree")
+def test_replicas_agree(strategy: Any, arrays: Arrays) -> None:
+    with strategy.scope():
+        model = compiled_model()
+    fit(model, batches(arrays))
+    for weight in model.trainable_variables:
+        variable = weight if callable(weight.value) else weight.value  # Keras 2 and 3
+        first, second = (np.asarray(copy) for copy in strategy.experimental_local_results(variable))
+        apart = float(np.abs(first - second).max())
+        assert apart == 0, f"a weight differs by {apart} from one replica to the other"
+
+
 @pytest.mark.capability("distribution.reported-loss")
 def test_reported_loss(strategy: Any, alone: Tuple[List[float], Any, float], arrays: Arrays) -> None:
     with strategy.scope():

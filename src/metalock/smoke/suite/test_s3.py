@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import urllib.request
 from typing import Any, Iterator
 
@@ -110,3 +112,18 @@ def test_missing_object() -> None:
     assert not tf.io.gfile.exists(url("nothing.txt")), "an object that isn't there exists"
     with pytest.raises(tf.errors.NotFoundError):
         tf.io.gfile.GFile(url("nothing.txt")).read()
+
+
+READ_AND_END = """
+import sys, tensorflow as tf, tensorflow_io
+(line, *_) = tf.data.TextLineDataset(sys.argv[1]).as_numpy_iterator()
+assert line == b"first", line
+"""
+
+
+@pytest.mark.capability("s3.exit")
+def test_exit() -> None:
+    command = [sys.executable, "-c", READ_AND_END, url("lines.txt")]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    last = done.stdout.decode("utf-8", "replace").strip().splitlines()[-2:]
+    assert done.returncode == 0, f"the process ends with code {done.returncode}: {' / '.join(last)}"
