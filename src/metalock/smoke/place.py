@@ -130,7 +130,7 @@ def host_facts(place: Place) -> dict[str, object]:
 
 
 def without_paths(observation: Observation, place: Place, prefix: Path, base: str) -> Observation:
-    """The same with nothing of this machine in its error; `base` is what the interpreter's own files lie in."""
+    """The same with nothing of this machine in its error; `base`: where the interpreter's own files lie."""
     error = observation.error
     names = {
         str(place.scratch): "<scratch>",
