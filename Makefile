@@ -7,7 +7,8 @@ METALOCK := $(VENV)/bin/metalock
 select = $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(ENV),--env $(ENV))
 
 .DEFAULT_GOAL := help
-.PHONY: help env check list audit verify verify-all grids table diff test test-network lint fuzz format bench lock-tools clean
+.PHONY: help env check list build audit verify verify-all grids table answers diff test test-network test-environment \
+  lint fuzz format bench lock-tools clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +21,9 @@ check: $(STAMP) ## is the matrix still true, of its locks and of the index? (PLA
 
 list: $(STAMP) ## what the matrix offers (PLATFORM=, ENV=)
 	@$(METALOCK) list $(select)
+
+build: $(STAMP) ## make ENV= on this machine from its lock, in .envs/, and check it (PLATFORM=, PREFIX=)
+	@$(METALOCK) build $(ENV) $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(PREFIX),--prefix $(PREFIX))
 
 audit: $(STAMP) ## can the locked environments load? reads their wheels (PLATFORM=, ENV=)
 	@$(METALOCK) audit $(select)
@@ -40,11 +44,14 @@ grids: $(STAMP) ## every TensorFlow against every plugin: writes docs/compatibil
 table: $(STAMP) ## write the table of README.md anew
 	@$(METALOCK) list --update README.md
 
+answers: $(STAMP) ## write docs/answers.md anew: what works in which version
+	@$(METALOCK) answers --update docs/answers.md
+
 diff: $(STAMP) ## what changed in the locks since a git revision (BASE=HEAD)
 	@$(METALOCK) diff $(or $(BASE),HEAD)
 
-test: lint ## lint, types and every test that needs no index
-	@$(VENV)/bin/pytest -q
+test: lint ## lint, types and every test that needs no index; with CI=true a real environment too
+	@$(VENV)/bin/pytest -q $(if $(CI),-m "not network")
 
 lint: $(STAMP) ## ruff and mypy
 	@$(VENV)/bin/ruff check
@@ -53,6 +60,9 @@ lint: $(STAMP) ## ruff and mypy
 
 test-network: $(STAMP) ## the tests that read real wheels from the index; some GB
 	@$(VENV)/bin/pytest -q -m network
+
+test-environment: $(STAMP) ## build a real environment on a channel of its own and try it; 1 GB (ENV=)
+	@METALOCK_ENVIRONMENTS="$(ENV)" $(VENV)/bin/pytest -q -m environment
 
 fuzz: $(STAMP) ## the binary readers against random input (SECONDS=180)
 	@$(VENV)/bin/python tests/fuzz/fuzz_readers.py --seconds $(or $(SECONDS),180)

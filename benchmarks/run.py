@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import auditing
+import building
+import grids
 import locking
 import scaling
 
@@ -22,8 +24,12 @@ BENCHMARKS: dict[str, Callable[[Path, Path], list[dict[str, object]]]] = {
     "scaling": scaling.matrices,
     "from-nothing": locking.from_nothing,
     "conda-lock": locking.against_conda_lock,
+    "build": building.warm,
+    "build-conda": building.against_conda,
     "one-wheel": auditing.one_wheel,
     "wheels": auditing.several_wheels,
+    "grid": grids.cached,
+    "grid-from-nothing": grids.from_nothing,
 }
 
 
@@ -38,7 +44,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="metalock-bench-") as folder:
             results += [{"benchmark": name, **row} for row in BENCHMARKS[name](ROOT, Path(folder))]
     for row in results:
-        print(f"{row['benchmark']!s:14} {row['what']!s:66} {row['measured']!s:>10}  {row.get('target', '')}")
+        print(f"{row['benchmark']!s:17} {row['what']!s:84} {row['measured']!s:>10}  {row.get('target', '')}")
     path = ROOT / "benchmarks" / "results.json"
     path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     print(f"written to {path}", file=sys.stderr)

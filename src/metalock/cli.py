@@ -13,29 +13,19 @@ from metalock import __version__
 from metalock.adapters.console import make_reporter, out, say
 from metalock.adapters.files import read_text, write_text
 from metalock.cli_proof import build_command
-from metalock.cli_verify import smoke_command, verify_command
-from metalock.drift import check_drift, check_readme
+from metalock.cli_verify import answers_command, ci_matrix_command, smoke_command, verify_command
+from metalock.drift import check_answers, check_drift, check_readme
 from metalock.env import lock_matrix, require_locked
 from metalock.errors import NothingSelectedError, UsageError
 from metalock.findings import Finding
-from metalock.listing import (
-    NEEDS,
-    Question,
-    ask,
-    has_table,
-    reasons,
-    to_json,
-    to_markdown,
-    to_rows,
-    to_text,
-    with_table,
-)
+from metalock.listing import NEEDS, Known, Question, ask, reasons, to_json, to_rows, to_text
 from metalock.lock.model import Upgrade
 from metalock.matrix.expand import require_available, select
 from metalock.matrix.model import Cell
 from metalock.options import NeedsType, SystemType, exits_with_its_code, with_matrix, with_selection
 from metalock.platforms import Platform
 from metalock.report import next_step, outcome_lines
+from metalock.table import has_table, to_markdown, with_table
 from metalock.workspace import open_workspace
 
 EVERYTHING = "*"
@@ -58,6 +48,8 @@ def main() -> None:
     metalock env      lock it: envs/<platform>/<env>/environment.yml
     metalock audit    can it load? told from the wheels, on any machine
     metalock build    make it on this machine, and check it
+    metalock verify   build what has no evidence yet, try what works in it, record that
+    metalock answers  what works in which version, from the evidence
     metalock check    is it still true?
     """
 
@@ -77,20 +69,22 @@ def show_findings(findings: list[Finding], *, as_json: bool) -> int:
     return 1 if findings else 0
 
 
-def update_table(path: Path, cells: list[Cell], audits: dict[str, str]) -> int:
+def update_table(path: Path, cells: list[Cell], known: dict[str, Known]) -> int:
     """Write the table between the document's markers."""
     text = read_text(path)
     if not has_table(text):
         raise UsageError(
             f"{path} has no markers for the table", hint="They are HTML comments; see docs/design.md."
         )
-    changed = write_text(path, with_table(text, cells, audits))
+    changed = write_text(path, with_table(text, cells, known))
     say(f"{path}: {'table written' if changed else 'table up to date'}")
     return 0
 
 
 main.add_command(smoke_command)
 main.add_command(verify_command)
+main.add_command(answers_command)
+main.add_command(ci_matrix_command)
 
 
 @main.command("env")
@@ -201,28 +195,28 @@ def list_command(
     \b
     metalock list --python 3.12 --platform osx-arm64 --needs metal,tfio --macos 13
     """
-    from metalock.audit.standing import audit_words
+    from metalock.tiers import known_of
 
     workspace = open_workspace(matrix_file)
     cells = list(workspace.cells())
     states = {cell.name: workspace.state(cell) for cell in cells if cell.unavailable is None}
-    audits = audit_words(workspace, states.values())
+    known = known_of(workspace, states.values())
     if update is not None:
-        return update_table(update, cells, audits)
+        return update_table(update, cells, known)
     question = Question(platforms=platforms, pythons=pythons, needs=needs, macos=macos, glibc=glibc)
     answer = ask(select(cells, envs=envs), question)
     if not answer:
         raise NothingSelectedError("no environment of the matrix fulfils all of that")
     if markdown:
-        out(to_markdown(answer, audits))
+        out(to_markdown(answer, known))
         return 0
     standings = [str(states[cell.name].standing) if cell.name in states else "-" for cell in answer]
     if as_json:
         found = zip(answer, standings, strict=True)
-        rows = [to_json(cell, standing, audits.get(cell.name)) for cell, standing in found]
+        rows = [to_json(cell, standing, known.get(cell.name)) for cell, standing in found]
         out(json.dumps(rows, indent=2))
         return 0
-    out(to_text(to_rows(answer, standings, audits)))
+    out(to_text(to_rows(answer, standings, known)))
     say("* default of its platform")
     for reason in reasons(answer):
         say(f"unavailable: {reason}")
@@ -257,11 +251,13 @@ def check_command(
     workspace = open_workspace(matrix_file)
     cells = select(workspace.cells(), platforms=platforms, envs=envs)
     prune = () if envs else platforms or tuple(Platform)
-    from metalock.audit.standing import audit_words
+    from metalock.answers.gather import answers_text
+    from metalock.tiers import known_of
 
     every = (workspace.state(cell) for cell in workspace.cells() if cell.unavailable is None)
-    audits = audit_words(workspace, every)
-    findings = [*check_drift(workspace, cells, prune), *check_readme(workspace, audits)]
+    known = known_of(workspace, every)
+    findings = [*check_drift(workspace, cells, prune), *check_readme(workspace, known)]
+    findings += check_answers(workspace, lambda: answers_text(workspace))
     if not offline:
         from metalock.check import check_index
 

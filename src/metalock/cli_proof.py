@@ -86,7 +86,7 @@ def build_command(
             raise UsageError("--check goes with none of --prefix, --backend, --python, --keep-failed")
         place = checked.resolve()
         chosen = choose(workspace, env, own) if env else choose_for(workspace, place, own)
-        return check_env(place, chosen, as_json=as_json)
+        return check_env(place, chosen, make_reporter(), as_json=as_json)
     if env is None:
         raise UsageError(
             "ENV is missing", hint="`metalock list` shows them all; --check PREFIX finds it out."

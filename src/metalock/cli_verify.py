@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from metalock.adapters.console import make_reporter
+from metalock.adapters.console import make_reporter, out, say
+from metalock.adapters.files import write_text
 from metalock.errors import UsageError
 from metalock.matrix.expand import require_available, select
 from metalock.options import PlatformType, exits_with_its_code, with_matrix, with_selection
@@ -116,3 +118,67 @@ def verify_command(
         jobs=jobs,
     )
     return verify_matrix(workspace, cells, options, make_reporter(), again=again)
+
+
+@click.command("answers")
+@with_matrix
+@click.option(
+    "--update", type=click.Path(dir_okay=False, path_type=Path), help="Write the page into this file."
+)
+@exits_with_its_code
+def answers_command(matrix_file: Path, update: Path | None) -> int:
+    """What works in which TensorFlow: a Markdown page from the contract and the recorded evidence.
+
+    \b
+    metalock answers --update docs/answers.md
+    """
+    from metalock.answers.gather import answers_text
+
+    text = answers_text(open_workspace(matrix_file))
+    if update is None:
+        out(text.rstrip())
+        return 0
+    say(f"{update}: {'written' if write_text(update, text) else 'up to date'}")
+    return 0
+
+
+@click.command("ci-matrix")
+@with_matrix
+@with_selection
+@click.option(
+    "--tier",
+    type=click.Choice(["cpu", "gpu"]),
+    default="cpu",
+    show_default=True,
+    help="gpu: what has Metal on Apple silicon, for Macs that can compute with it.",
+)
+@click.option("--again", is_flag=True, help="Also what has evidence for its present lock.")
+@click.option(
+    "--max-jobs",
+    type=click.IntRange(min=len(Platform)),
+    default=256,
+    show_default=True,
+    help="Where there are more environments, several share a job.",
+)
+@exits_with_its_code
+def ci_matrix_command(
+    matrix_file: Path,
+    platforms: tuple[Platform, ...],
+    envs: tuple[str, ...],
+    tier: str,
+    *,
+    again: bool,
+    max_jobs: int,
+) -> int:
+    """The job matrix of GitHub Actions, as JSON, for what has no evidence for its present lock.
+
+    A job has the fields platform, env, envs (all that it verifies, with spaces between), python and runner.
+    """
+    from metalock.ci import Wanted, cells_to_verify, job_matrix
+
+    workspace = open_workspace(matrix_file)
+    cells = require_available(select(workspace.cells(), platforms=platforms, envs=envs))
+    todo = cells_to_verify(workspace, cells, Wanted(tier), again=again)
+    out(json.dumps(job_matrix(todo, Wanted(tier), max_jobs)))
+    say(f"{len(todo)} of {len(cells)} environments to verify")
+    return 0

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from metalock.adapters.files import read_text
 from metalock.findings import Finding, Rule
-from metalock.listing import has_table, with_table
+from metalock.listing import Known
 from metalock.matrix.model import Cell
 from metalock.platforms import Platform
+from metalock.table import has_table, with_table
 from metalock.workspace import Standing, Workspace
 
 README = "README.md"
+ANSWERS = "docs/answers.md"
 _DRIFT = {
     Standing.MISSING: (Rule.MISSING, "`metalock env` locks it."),
     Standing.STALE: (Rule.STALE, "`metalock env` locks it again."),
@@ -40,14 +42,26 @@ def check_drift(
         )
 
 
-def check_readme(workspace: Workspace, audits: Mapping[str, str]) -> Iterator[Finding]:
+def check_readme(workspace: Workspace, known: Mapping[str, Known]) -> Iterator[Finding]:
     """The generated table of the README beside the matrix, where it has the markers for one."""
     path = workspace.root / README
     text = read_text(path) if path.is_file() else ""
-    if has_table(text) and with_table(text, list(workspace.cells()), audits) != text:
+    if has_table(text) and with_table(text, list(workspace.cells()), known) != text:
         yield Finding(
             rule=Rule.TABLE,
             where=README,
             detail="its table is not what the matrix gives",
             mend=f"`metalock list --update {README}` writes it.",
+        )
+
+
+def check_answers(workspace: Workspace, render: Callable[[], str]) -> Iterator[Finding]:
+    """The page of answers beside what it would be now, where there is one; it is rendered only then."""
+    path = workspace.root / ANSWERS
+    if path.is_file() and read_text(path) != render():
+        yield Finding(
+            rule=Rule.ANSWERS,
+            where=ANSWERS,
+            detail="it is not what the contract and the evidence give",
+            mend=f"`metalock answers --update {ANSWERS}` writes it.",
         )

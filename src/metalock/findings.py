@@ -15,6 +15,7 @@ class Rule(Enum):
     BROKEN = "D004", "a lock is as metalock wrote it"
     ORPHAN = "D005", "every locked environment is in the matrix"
     TABLE = "D006", "the README's table is what the matrix gives"
+    ANSWERS = "D007", "the page of answers is what the contract and the evidence give"
     APPEARED = "I001", "what the matrix calls unavailable has no wheel"
     GONE = "I002", "locked wheels are on the index"
     CHANGED = "I003", "locked wheels have the sha256 that was locked"

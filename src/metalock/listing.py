@@ -1,10 +1,10 @@
-"""The matrix as people ask about it: rows that answer a question, as a table, JSON or Markdown."""
+"""The matrix as people ask about it: rows that answer a question, as a table or JSON."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
@@ -12,11 +12,10 @@ from packaging.version import Version
 from metalock.matrix.model import Cell, Requirement
 from metalock.platforms import Platform, parse_release
 
-BEGIN, END = "<!-- metalock:table -->", "<!-- /metalock:table -->"
-_BLOCK = re.compile(f"{re.escape(BEGIN)}\n.*?{re.escape(END)}", re.DOTALL)
+CURRENT = "current"
 HEADER = (
     *("environment", "platform", "TensorFlow", "Metal", "TF I/O", "Keras", "NumPy"),
-    *("runs on", "lock", "audit"),
+    *("runs on", "verified"),
 )
 NEEDS = {
     "metal": "tensorflow-metal",
@@ -26,6 +25,30 @@ NEEDS = {
     "numpy": "numpy",
 }
 """Short words of `--needs`, beside the columns' own names."""
+
+
+class Tier(StrEnum):
+    """How far an environment is vouched for."""
+
+    LOCKED = "locked"
+    AUDITED = "audited"
+    """Its wheels were read, and it loads."""
+    LINUX = "linux"
+    """On Linux every capability came out as the contract says."""
+    MAC_CPU = "mac-cpu"
+    MAC_GPU = "mac-gpu"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What was found out about an environment, by the files beside its lock."""
+
+    tier: Tier | None
+    """None where the lock doesn't stand."""
+    audit: str
+    smoke: str
+    run: Mapping[str, object]
+    """The evidence in JSON values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +68,7 @@ class Question:
         return (
             (not self.platforms or cell.platform in self.platforms)
             and (not self.pythons or cell.python in self.pythons)
-            and all(_has(cell, need) for need in self.needs)
+            and all(has(cell, need) for need in self.needs)
             and not (self.macos and not self.glibc and not cell.platform.is_macos)
             and not (self.glibc and not self.macos and cell.platform.is_macos)
             and (system is None or (cell.unavailable is None and Version(cell.floor) <= Version(system)))
@@ -53,7 +76,7 @@ class Question:
         )
 
 
-def _has(cell: Cell, name: str) -> bool:
+def has(cell: Cell, name: str) -> bool:
     column = cell.tensorflow if name == "tensorflow" else cell.column(name)
     return column is not None and column.unavailable is None
 
@@ -75,14 +98,14 @@ def newness(cell: Cell) -> tuple[Version, str]:
 
 
 def short(column: Requirement | None) -> str:
-    """A column in a table's field: `2.18.1`, `>=3.5,<3.10`, `unavailable`, or `-` where it isn't asked for.
+    """A column in a table's field: `2.18.1`, `>=3.5,<3.10`, `none` to be had, `-` not asked for.
 
     >>> short(Requirement(name="numpy", specifier="==2.0.*"))
     '2.0.*'
     """
     if column is None:
         return "-"
-    return "unavailable" if column.unavailable is not None else _range(column.specifier)
+    return "none" if column.unavailable is not None else _range(column.specifier)
 
 
 def _range(specifier: str) -> str:
@@ -92,28 +115,33 @@ def _range(specifier: str) -> str:
 
 
 def to_rows(
-    cells: Sequence[Cell], standings: Sequence[str], audits: Mapping[str, str]
+    cells: Sequence[Cell], standings: Sequence[str], known: Mapping[str, Known]
 ) -> list[tuple[str, ...]]:
-    """A header and a row for each cell, all text; `audits` is by cell name."""
+    """A header and a row for each cell, all text and within 140 columns; `known` is by cell name."""
     rows: list[tuple[str, ...]] = [HEADER]
     for cell, standing in zip(cells, standings, strict=True):
         tensorflow = cell.tensorflow
         version = _range(tensorflow.specifier)
+        columns = (cell.column(n) for n in ("tensorflow-metal", "tensorflow-io", "keras", "numpy"))
         rows.append(
             (
                 cell.env + (" *" if cell.is_default else ""),
                 str(cell.platform),
-                version if tensorflow.name == "tensorflow" else f"{version} ({tensorflow.name})",
-                *(
-                    short(cell.column(name) if cell.unavailable is None else None)
-                    for name in ("tensorflow-metal", "tensorflow-io", "keras", "numpy")
-                ),
+                version if tensorflow.name == "tensorflow" else f"{version} (macos)",
+                *(short(column if cell.unavailable is None else None) for column in columns),
                 "-" if cell.unavailable is not None else f"{cell.platform.floor_label} {cell.floor}+",
-                "unavailable" if cell.unavailable is not None else standing,
-                audits.get(cell.name, "-"),
+                "unavailable" if cell.unavailable is not None else _verified(standing, known.get(cell.name)),
             )
         )
     return rows
+
+
+def _verified(standing: str, known: Known | None) -> str:
+    """What vouches for a lock that stands; else what is the matter with it."""
+    if known is None or known.tier is None:
+        return standing
+    tiers = f"{known.audit}; {known.smoke}"
+    return tiers if standing == CURRENT else f"{standing}; {tiers}"
 
 
 def to_text(rows: Sequence[tuple[str, ...]]) -> str:
@@ -137,7 +165,7 @@ def reasons(cells: Sequence[Cell]) -> list[str]:
     ]
 
 
-def to_json(cell: Cell, standing: str, audit: str | None) -> dict[str, object]:
+def to_json(cell: Cell, standing: str, known: Known | None) -> dict[str, object]:
     """A cell as JSON values; `unavailable` is null, or the reason."""
     return {
         "env": cell.env,
@@ -148,80 +176,8 @@ def to_json(cell: Cell, standing: str, audit: str | None) -> dict[str, object]:
         "default": cell.is_default,
         "unavailable": cell.unavailable,
         "lock": standing,
-        "audit": audit,
+        "tier": known and known.tier,
+        "audit": known and known.audit,
+        "smoke": known and dict(known.run),
         "columns": {c.name: {"specifier": c.specifier, "unavailable": c.unavailable} for c in cell.columns},
     }
-
-
-def to_markdown(cells: Sequence[Cell], audits: Mapping[str, str]) -> str:
-    """One row for each stack, newest first: what each platform offers, for which Pythons, and its audit."""
-    stacks: dict[str, list[Cell]] = {}
-    for cell in sorted(cells, key=newness, reverse=True):
-        stacks.setdefault(cell.stack, []).append(cell)
-    platforms = [p for p in Platform if any(cell.platform is p for cell in cells)]
-    lines = [
-        "| stack | " + " | ".join(platforms) + " | Keras | NumPy |",
-        "|---|" + "---|" * (len(platforms) + 2),
-    ]
-    for stack, members in stacks.items():
-        fields = [_markdown_field([c for c in members if c.platform is p], audits) for p in platforms]
-        fields += [_shared_field(members, name) for name in ("keras", "numpy")]
-        lines.append(f"| **{stack}** | " + " | ".join(fields) + " |")
-    return "\n".join(lines)
-
-
-def _shared_field(cells: Sequence[Cell], name: str) -> str:
-    """What the stack says of a column, wherever it says different things."""
-    return _escaped("<br>".join(dict.fromkeys(short(cell.column(name)) for cell in cells)))
-
-
-def _markdown_field(cells: Sequence[Cell], audits: Mapping[str, str]) -> str:
-    usable = sorted((c for c in cells if c.unavailable is None), key=lambda c: parse_release(c.python))
-    if not usable:
-        reason = next((c.unavailable for c in cells if c.unavailable), "")
-        return f"unavailable: {_escaped(reason)}" if reason else "not offered"
-    newest = usable[-1]
-    parts = [f"{newest.tensorflow.name} {short(newest.tensorflow)}"]
-    parts += [
-        f"{short(cell.tensorflow)} on Python {cell.python}"
-        for cell in usable
-        if cell.tensorflow.specifier != newest.tensorflow.specifier
-    ]
-    for label, name in (("Metal", "tensorflow-metal"), ("TF I/O", "tensorflow-io")):
-        having = [c for c in usable if _has(c, name)]
-        if having:
-            only = "" if len(having) == len(usable) else f" (Python {_span(having)})"
-            parts.append(f"{label} {short(having[-1].column(name))}{only}")
-        elif any(c.column(name) for c in usable):
-            parts.append(f"no {label}")
-    parts.append(f"Python {_span(usable)}")
-    parts += [f"Python {c.python} unavailable: {c.unavailable}" for c in cells if c.unavailable is not None]
-    parts.append(f"{newest.platform.floor_label} {newest.floor}+")
-    verdicts = [audits[c.name].partition(",")[0] for c in usable if c.name in audits]
-    if verdicts:
-        counts = {word: verdicts.count(word) for word in dict.fromkeys(verdicts)}
-        alone = len(counts) == 1
-        parts.append("audit: " + ", ".join(word if alone else f"{n} {word}" for word, n in counts.items()))
-    return _escaped("<br>".join(parts))
-
-
-def _span(cells: Sequence[Cell]) -> str:
-    pythons = [cell.python for cell in cells]
-    minors = [parse_release(python)[1] for python in pythons]
-    gapless = minors == list(range(minors[0], minors[-1] + 1))
-    return f"{pythons[0]} to {pythons[-1]}" if gapless and len(pythons) > 1 else ", ".join(pythons)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("|", "\\|").replace("<!--", "&lt;!--")
-
-
-def has_table(text: str) -> bool:
-    """Whether a document has a place for the table."""
-    return _BLOCK.search(text) is not None
-
-
-def with_table(text: str, cells: Sequence[Cell], audits: Mapping[str, str]) -> str:
-    """The document with its table written anew between the markers."""
-    block = f"{BEGIN}\n\n{to_markdown(cells, audits)}\n\n{END}"
-    return _BLOCK.sub(lambda _: block, text)

@@ -21,7 +21,8 @@ from metalock.lock.model import Lock
 from metalock.matrix.model import Cell
 from metalock.progress import Reporter
 from metalock.smoke.evidence import SMOKE_FILE, Evidence, Outcome, counts_of, evidence_text
-from metalock.smoke.runner import SmokeRequest, run_suite
+from metalock.smoke.place import SmokeRequest
+from metalock.smoke.runner import run_suite
 from metalock.smoke.standing import read_evidence
 from metalock.workspace import Workspace
 
@@ -205,13 +206,12 @@ class _Run:
 
     def _trial(self, cell: Cell, lock: Lock, built: Built) -> SmokeRequest:
         return SmokeRequest(
+            cell=cell,
             lock=lock,
             prefix=built.prefix,
             python=built.python,
             backend=built.backend,
             date=self.options.date,
-            index_url=self.settings.index_url,
-            cache=self.settings.cache,
-            variables=cell.variables,
+            settings=self.settings,
             interrupted=self.stop.is_set,
         )

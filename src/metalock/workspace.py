@@ -11,7 +11,7 @@ from pathlib import Path
 from metalock.adapters.files import read_text
 from metalock.errors import UsageError
 from metalock.lock.model import Lock, cell_inputs
-from metalock.lock.text import LockTextError, parse_lock
+from metalock.lock.text import LockTextError, parse_lock, stated_digest
 from metalock.matrix.expand import expand
 from metalock.matrix.model import Cell, Matrix
 from metalock.matrix.parse import parse_matrix
@@ -45,6 +45,8 @@ class CellState:
     reason: str = ""
     lock: Lock | None = None
     """The lock in the folder, if it is one; a stale one serves for preferences only."""
+    digest: str = ""
+    """That lock's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +76,8 @@ class Workspace:
         """Reads the cell's files, and asks neither a server nor a solver."""
         folder = self.folder(cell)
         try:
-            lock = parse_lock((folder / LOCK_FILE).read_bytes().decode())
+            text = (folder / LOCK_FILE).read_bytes().decode()
+            lock, digest = parse_lock(text), stated_digest(text)
         except FileNotFoundError:
             return CellState(cell=cell, standing=Standing.MISSING, reason="not locked yet")
         except (LockTextError, OSError, UnicodeDecodeError) as error:
@@ -85,12 +88,13 @@ class Workspace:
                 standing=Standing.STALE,
                 reason="the matrix has changed since it was locked",
                 lock=lock,
+                digest=digest,
             )
-        for name, text in self.render(cell, lock).items():
-            if not holds(folder / name, text):
+        for name, rendered in self.render(cell, lock).items():
+            if not holds(folder / name, rendered):
                 reason = f"{name} is not what the lock and the template give"
-                return CellState(cell=cell, standing=Standing.EDITED, reason=reason, lock=lock)
-        return CellState(cell=cell, standing=Standing.CURRENT, lock=lock)
+                return CellState(cell=cell, standing=Standing.EDITED, reason=reason, lock=lock, digest=digest)
+        return CellState(cell=cell, standing=Standing.CURRENT, lock=lock, digest=digest)
 
     def current_cells(self) -> Iterator[Cell]:
         """The cells whose locks and files stand."""

@@ -13,6 +13,7 @@ Channel = dict[str, dict[str, Record]]
 """Subdir to file name to record."""
 
 CHANNEL = "conda-forge"
+RAW_BLOCK = 1 << 16
 LINUX = ("__glibc >=2.17,<3.0.a0",)
 MAC = ("__osx >=11.0",)
 
@@ -113,10 +114,13 @@ def _shard_record(entry: Record) -> Record:
 
 
 def zstd_stored(data: bytes) -> bytes:
-    """A zstandard frame (RFC 8878) that holds the bytes in one raw block."""
-    assert len(data) < 1 << 17
-    block = (len(data) << 3) | 1
-    return b"\x28\xb5\x2f\xfd\xa0" + struct.pack("<I", len(data)) + struct.pack("<I", block)[:3] + data
+    """A zstandard frame (RFC 8878) that holds the bytes in raw blocks."""
+    frame = bytearray(b"\x28\xb5\x2f\xfd\xa0" + struct.pack("<I", len(data)))
+    for start in range(0, max(len(data), 1), RAW_BLOCK):
+        block = data[start : start + RAW_BLOCK]
+        is_last = start + RAW_BLOCK >= len(data)
+        frame += struct.pack("<I", (len(block) << 3) | is_last)[:3] + block
+    return bytes(frame)
 
 
 def msgpack(value: object) -> bytes:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import zipfile
+from base64 import urlsafe_b64encode as b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -46,6 +47,7 @@ def make_wheel(
     tag: str = "py3-none-any",
     date: str = "2026-01-01",
     python: str = ">=3.9",
+    files: Mapping[str, bytes] | None = None,
 ) -> Wheel:
     """The same bytes at every call."""
     stem = f"{name.replace('-', '_')}-{version}"
@@ -54,13 +56,22 @@ def make_wheel(
     content = {
         f"{stem}.dist-info/METADATA": metadata,
         f"{stem}.dist-info/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n".encode(),
-        f"{stem}.dist-info/RECORD": b"",
+        **(files or {}),
     }
+    content[f"{stem}.dist-info/RECORD"] = _record(content, f"{stem}.dist-info/RECORD")
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for path, data in content.items():
             archive.writestr(zipfile.ZipInfo(path, (2026, 1, 1, 0, 0, 0)), data)
     return Wheel(file=f"{stem}-{tag}.whl", body=buffer.getvalue(), metadata=metadata, date=date)
+
+
+def _record(content: Mapping[str, bytes], own: str) -> bytes:
+    lines = [
+        f"{path},sha256={b64encode(hashlib.sha256(data).digest()).rstrip(b'=').decode()},{len(data)}"
+        for path, data in content.items()
+    ]
+    return "\n".join([*lines, f"{own},,", ""]).encode()
 
 
 def _native(name: str, version: str, requires: Iterable[str] = (), date: str = "2026-01-01") -> list[Wheel]:

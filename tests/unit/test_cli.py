@@ -12,8 +12,8 @@ from samples import MATRIX, locked_workspace
 
 from metalock import __version__
 from metalock.cli import main
-from metalock.listing import BEGIN, END
 from metalock.options import NeedsType, exits_with_its_code
+from metalock.table import BEGIN, END
 
 NOT_THERE = "error: nothing selected: the matrix has no such environment on that platform"
 NOTHING = "error: no environment of the matrix fulfils all of that"
@@ -144,7 +144,9 @@ def test_list_as_json(folder: Path) -> None:
             "default": True,
             "unavailable": None,
             "lock": "current",
+            "tier": "locked",
             "audit": "not audited",
+            "smoke": {"words": "not tried"},
             "columns": {"tensorflow": {"specifier": "==2.18.1", "unavailable": None}},
         }
     ]
@@ -156,6 +158,19 @@ def test_list_updates_a_document(folder: Path) -> None:
     assert run("list", "--update", "README.md").stderr == "README.md: table written\n"
     assert run("list", "--markdown").stdout.strip() in document.read_text()
     assert run("list", "--update", "README.md").stderr == "README.md: table up to date\n"
+
+
+def test_answers_are_written_and_checked(folder: Path) -> None:
+    page = folder / "docs" / "answers.md"
+    page.parent.mkdir()
+    assert run("answers", "--update", "docs/answers.md").stderr == "docs/answers.md: written\n"
+    assert run("answers").stdout == page.read_text(encoding="utf-8")
+    assert run("answers", "--update", "docs/answers.md").stderr == "docs/answers.md: up to date\n"
+    assert run("check", "--offline").exit_code == 0
+    page.write_text("by hand\n")
+    result = run("check", "--offline")
+    assert result.exit_code == 1
+    assert result.stdout.startswith("D007 docs/answers.md: ")
 
 
 def test_init_writes_what_list_reads(tmp_path: Path) -> None:

@@ -13,12 +13,31 @@ LAYERS: list[list[str]] = [
     ["platforms", "findings", "matrix", "lock", "render", "binaries"],
     ["adapters"],
     ["workspace"],
-    ["drift", "listing", "locker", "check", "diff", "env", "export", "scaffold", "audit", "build", "smoke"],
-    ["report", "verify"],
+    [
+        "drift",
+        "listing",
+        "table",
+        "locker",
+        "check",
+        "diff",
+        "env",
+        "export",
+        "scaffold",
+        "audit",
+        "build",
+        "smoke",
+    ],
+    ["report", "verify", "tiers", "answers", "ci"],
     ["options", "cli_proof", "cli_verify", "cli", "__main__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-PEERS = {("drift", "listing"), ("env", "locker")}
+PEERS = {
+    ("drift", "listing"),
+    ("drift", "table"),
+    ("table", "listing"),
+    ("env", "locker"),
+    ("smoke", "build"),
+}
 """Pairs within the layer of the parts that may meet."""
 
 

@@ -6,22 +6,20 @@ import pytest
 from samples import HEAD, all_cells, cell
 
 from metalock.listing import (
-    BEGIN,
-    END,
+    Known,
     Question,
+    Tier,
     ask,
-    has_table,
     newness,
     reasons,
     short,
     to_json,
-    to_markdown,
     to_rows,
     to_text,
-    with_table,
 )
 from metalock.matrix.model import Requirement
 from metalock.platforms import Platform
+from metalock.table import BEGIN, END, has_table, to_markdown, with_table
 
 TEXT = (
     HEAD
@@ -56,6 +54,10 @@ unavailable = "No wheel."
 """
 )
 CELLS = all_cells(TEXT)
+
+
+def known(smoke: str, tier: Tier | None = Tier.AUDITED) -> Known:
+    return Known(tier=tier, audit="loads, 1 warning", smoke=smoke, run={"words": smoke})
 
 
 @pytest.mark.parametrize(
@@ -113,7 +115,7 @@ def test_newness(specifier: str, version: str) -> None:
         (Requirement(name="x", specifier=""), "any"),
         (Requirement(name="x", specifier=">1"), ">1"),
         (Requirement(name="x", specifier="<2,>=1"), ">=1,<2"),
-        (Requirement(name="x", specifier="==1", unavailable="No."), "unavailable"),
+        (Requirement(name="x", specifier="==1", unavailable="No."), "none"),
     ],
 )
 def test_short(column: Requirement | None, text: str) -> None:
@@ -122,16 +124,19 @@ def test_short(column: Requirement | None, text: str) -> None:
 
 def test_rows() -> None:
     answer = ask(CELLS, Question(platforms=(Platform.OSX_ARM64,)))
-    rows = to_rows(answer, ["current", "-", "stale", "-"], {"osx-arm64/new-py3.10": "loads"})
+    found = {
+        "osx-arm64/new-py3.10": known("not tried on a Mac"),
+        "osx-arm64/old-py3.10": known("run is stale", None),
+    }
+    rows = to_rows(answer, ["current", "-", "stale", "-"], found)
+    tried = "loads, 1 warning; not tried on a Mac"
     assert rows[1:] == [
-        ("new-py3.10 *", "osx-arm64", "2.18.1", "1.2.0", "-", "-", "-", "macOS 12.0+", "current", "loads"),
-        ("gone-py3.10", "osx-arm64", "2.10", "-", "-", "-", "-", "-", "unavailable", "-"),
-        (
-            *("old-py3.10", "osx-arm64", "2.9.0 (tensorflow-macos)", "-", "unavailable", "2.9.*", "-"),
-            *("macOS 13.0+", "stale", "-"),
-        ),
-        ("old-py3.8", "osx-arm64", "2.9.0 (tensorflow-macos)", "-", "-", "-", "-", "-", "unavailable", "-"),
+        ("new-py3.10 *", "osx-arm64", "2.18.1", "1.2.0", "-", "-", "-", "macOS 12.0+", tried),
+        ("gone-py3.10", "osx-arm64", "2.10", "-", "-", "-", "-", "-", "unavailable"),
+        (*("old-py3.10", "osx-arm64", "2.9.0 (macos)", "-", "none", "2.9.*", "-"), "macOS 13.0+", "stale"),
+        ("old-py3.8", "osx-arm64", "2.9.0 (macos)", "-", "-", "-", "-", "-", "unavailable"),
     ]
+    assert to_rows(answer[:1], ["edited"], found)[1][-1] == f"edited; {tried}"
     lines = to_text(rows).splitlines()
     assert {line.index("osx-arm64") for line in lines[1:]} == {lines[0].index("platform")}
     assert not any(line.endswith(" ") for line in lines)
@@ -155,7 +160,9 @@ def test_json() -> None:
         "default": False,
         "unavailable": "Needs jax.",
         "lock": "-",
+        "tier": None,
         "audit": None,
+        "smoke": None,
         "columns": {
             "tensorflow-macos": {"specifier": "==2.9.0", "unavailable": "Needs jax."},
             "keras": {"specifier": "==2.9.*", "unavailable": None},
@@ -172,6 +179,13 @@ def test_markdown() -> None:
     assert "Python 3.8 unavailable: Needs jax." in lines[4]
     assert "Python 3.8, 3.10" in lines[4], "a gap is no span"
     assert "no TF I/O" in lines[4]
+
+
+def test_markdown_says_what_vouches() -> None:
+    found = {"linux-64/old-py3.10": known("works on Linux"), "linux-64/old-py3.8": known("not tried")}
+    text = to_markdown(CELLS, {**found, "osx-arm64/new-py3.10": known("not tried on a Mac")})
+    assert "<br>audit: loads<br>smoke: 1 not tried, 1 works on Linux |" in text
+    assert "<br>audit: loads<br>smoke: not tried on a Mac |" in text
 
 
 def test_a_stack_that_a_platform_lacks_is_not_offered() -> None:

@@ -17,7 +17,7 @@ from metalock.matrix.expand import select
 from metalock.matrix.model import Cell
 from metalock.progress import Reporter
 from metalock.smoke.evidence import SMOKE_FILE, Evidence, Observation, Observed, parse_evidence
-from metalock.smoke.runner import SmokeRequest
+from metalock.smoke.place import SmokeRequest
 from metalock.verify import VerifyOptions, verify_matrix
 from metalock.workspace import Workspace, open_workspace
 

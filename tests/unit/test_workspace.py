@@ -10,14 +10,14 @@ import pytest
 from samples import MATRIX, all_cells, cell, lock_cell, lock_of, locked_workspace
 
 from metalock.diff import diff_lines
-from metalock.drift import check_drift, check_readme
+from metalock.drift import check_answers, check_drift, check_readme
 from metalock.env import Outcome, nearest_working
 from metalock.errors import MetalockError, ToolError, UnsolvableError, UsageError
-from metalock.listing import BEGIN, END, with_table
 from metalock.matrix.parse import parse_matrix
 from metalock.platforms import Platform
 from metalock.report import next_step, outcome_lines
 from metalock.scaffold import write_starter
+from metalock.table import BEGIN, END, with_table
 from metalock.workspace import Standing, Workspace, open_workspace
 
 NAME = "linux-64/tf2.18-py3.11"
@@ -126,6 +126,19 @@ def test_the_readmes_table(workspace: Workspace) -> None:
     readme.write_bytes(b"\xff")
     with pytest.raises(UsageError, match=r"README\.md can't be read"):
         list(check_readme(workspace, {}))
+
+
+def test_the_page_of_answers(workspace: Workspace) -> None:
+    def unasked() -> str:
+        raise AssertionError
+
+    assert list(check_answers(workspace, unasked)) == []
+    page = workspace.root / "docs" / "answers.md"
+    page.parent.mkdir()
+    page.write_text("old\n")
+    (found,) = check_answers(workspace, lambda: "new\n")
+    assert (found.rule.code, found.where) == ("D007", "docs/answers.md")
+    assert list(check_answers(workspace, lambda: "old\n")) == []
 
 
 def test_the_starter_is_a_right_matrix_and_overwrites_nothing(tmp_path: Path) -> None:

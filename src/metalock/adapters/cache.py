@@ -38,6 +38,10 @@ class Cache:
             for folder in (self.wheels, self._entries, self._locks):
                 folder.mkdir(parents=True, exist_ok=True)
 
+    def has(self, name: str) -> bool:
+        """Whether there is such an entry."""
+        return (self._entries / name).is_file()
+
     def read(self, name: str) -> bytes | mmap.mmap | None:
         """An entry's bytes, or a map of them; None if it isn't there."""
         path = self._entries / name
@@ -50,7 +54,7 @@ class Cache:
         except OSError:
             return None
 
-    def write(self, name: str, dump: Callable[[IO[bytes]], None]) -> None:
+    def write(self, name: str, dump: Callable[[IO[bytes]], object]) -> None:
         """Store what `dump` writes, then let the oldest go."""
         with (
             disk_faults(self.folder),

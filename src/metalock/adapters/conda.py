@@ -13,12 +13,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from metalock.adapters.http import reachable
 from metalock.errors import FetchError, UnsolvableError
 from metalock.lock.model import CondaPackage
 
 if TYPE_CHECKING:
     from rattler import Gateway, GenericVirtualPackage, RepoDataRecord, SparseRepoData
+    from rattler.networking import Client
 
     from metalock.adapters.settings import Settings
     from metalock.platforms import Platform
@@ -42,6 +42,16 @@ class CondaRequest:
     """Match specs (CEP 29), sorted."""
 
 
+def open_client(settings: Settings, channels: Iterable[str], *, timeout: int | None) -> Client:
+    """Reads channels from where this machine's settings say; `timeout` in seconds, for a whole answer."""
+    from rattler.networking import AuthenticationMiddleware, Client, MirrorMiddleware, RetryMiddleware
+
+    mirrors = {settings.channel_url(name): list(settings.channel_sources(name)) for name in channels}
+    return Client(
+        [RetryMiddleware(RETRIES), AuthenticationMiddleware(), MirrorMiddleware(mirrors)], timeout=timeout
+    )
+
+
 class ChannelSolver:
     """Solves against the channels, each repodata fetched once and shared by all solves."""
 
@@ -54,6 +64,8 @@ class ChannelSolver:
 
     def unreachable(self, channels: Iterable[str]) -> str | None:
         """The first channel none of whose sources answers at all, or None."""
+        from metalock.adapters.http import reachable
+
         for channel in channels:
             sources = self._settings.channel_sources(channel)
             if not any(reachable(f"{source}/noarch/repodata.json.zst") for source in sources):
@@ -79,7 +91,7 @@ class ChannelSolver:
                     list(request.specs),
                     gateway=self._open_gateway(request.channels),
                     platforms=[Subdir(request.platform), Subdir("noarch")],
-                    locked_packages=_to_records(locked),
+                    locked_packages=to_records(locked),
                     virtual_packages=_virtual_packages(request),
                     exclude_newer=datetime.fromisoformat(request.exclude_newer),
                 )
@@ -98,21 +110,8 @@ class ChannelSolver:
     def _open_gateway(self, channels: Sequence[str]) -> Gateway:
         if self._gateway is None:
             from rattler import Gateway
-            from rattler.networking import (
-                AuthenticationMiddleware,
-                Client,
-                MirrorMiddleware,
-                RetryMiddleware,
-            )
 
-            mirrors = {
-                self._settings.channel_url(channel): list(self._settings.channel_sources(channel))
-                for channel in channels
-            }
-            client = Client(
-                [RetryMiddleware(RETRIES), AuthenticationMiddleware(), MirrorMiddleware(mirrors)],
-                timeout=TIMEOUT,
-            )
+            client = open_client(self._settings, channels, timeout=TIMEOUT)
             self._gateway = Gateway(cache_dir=self._cache, client=client)
         return self._gateway
 
@@ -139,7 +138,7 @@ class RecordSolver:
                     solve_with_sparse_repodata(
                         list(request.specs),
                         sparse,
-                        locked_packages=_to_records(locked),
+                        locked_packages=to_records(locked),
                         virtual_packages=_virtual_packages(request),
                         exclude_newer=datetime.fromisoformat(request.exclude_newer),
                     )
@@ -175,7 +174,8 @@ def _as_repodata(packages: Iterable[CondaPackage]) -> Iterator[list[SparseRepoDa
             data.close()
 
 
-def _to_records(packages: Sequence[CondaPackage]) -> list[RepoDataRecord]:
+def to_records(packages: Sequence[CondaPackage]) -> list[RepoDataRecord]:
+    """As rattler has them."""
     with _as_repodata(packages) as sparse:
         return [record for data in sparse for record in data.load_all_records()]
 

@@ -18,7 +18,6 @@ READ_TIMEOUT = 20.0
 PROBE_TIMEOUT = 15.0
 """A server that takes longer to say anything at all counts as not there."""
 RETRIES = 4
-INDEX_HINT = "The index is set by UV_DEFAULT_INDEX or PIP_INDEX_URL."
 PASSING = (429, 500, 502, 503, 504)
 """Statuses that may be gone at the next try."""
 

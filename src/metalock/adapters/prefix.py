@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from types import FrameType
 
 from metalock.adapters.files import remove_folder
@@ -29,6 +30,13 @@ def is_half_built(prefix: Path) -> bool:
 def is_vacant(prefix: Path) -> bool:
     """Whether there is nothing, or an empty folder."""
     return not prefix.exists() or (prefix.is_dir() and not any(prefix.iterdir()))
+
+
+def require_writable(folder: Path) -> None:
+    """Make the folder and try it: where no file can be made, a lock file would be waited for in vain."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryFile(dir=folder):
+        pass
 
 
 @contextmanager

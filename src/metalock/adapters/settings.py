@@ -21,6 +21,7 @@ from metalock.lock.model import DEFAULT_CHANNEL_ALIAS
 
 _UV_INDEX_NAME = re.compile(r"^[A-Za-z0-9._-]+=(?=https?://)")
 """uv lets an index be given as `name=url`."""
+INDEX_HINT = "The index is set by UV_DEFAULT_INDEX or PIP_INDEX_URL."
 INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
 
 

@@ -15,8 +15,8 @@ from urllib.parse import unquote, urlsplit
 from packaging.tags import Tag
 from packaging.utils import BuildTag, InvalidWheelFilename, parse_wheel_filename
 
-from metalock.adapters.http import INDEX_HINT, content_length
 from metalock.adapters.proc import Completed, run
+from metalock.adapters.settings import INDEX_HINT
 from metalock.errors import FetchError, ToolError, UnsolvableError
 from metalock.platforms import Platform
 
@@ -237,4 +237,8 @@ def _best_wheel(package: Mapping[str, object], ranks: Mapping[Tag, int]) -> Reso
 
 def wheel_size(wheel: ResolvedWheel) -> int:
     """Bytes, from the index or else from the file's server."""
-    return wheel.size if wheel.size is not None else content_length(wheel.url)
+    if wheel.size is not None:
+        return wheel.size
+    from metalock.adapters.http import content_length
+
+    return content_length(wheel.url)

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 from metalock.adapters.proc import run
 from metalock.adapters.uv import uv_environment, uv_failure, uv_path
 from metalock.errors import ToolError, UsageError
@@ -84,6 +86,7 @@ def install_wheels(
     args: list[str | Path] = [
         uv_path(), "pip", "install", "--python", python, "--requirement", "-",
         "--require-hashes", "--no-deps", "--only-binary", ":all:", "--no-config", "--no-sources", "--quiet",
+        "--break-system-packages",
     ]  # fmt: skip
     result = run(
         args,
@@ -93,5 +96,25 @@ def install_wheels(
         timeout=TIMEOUT,
         keep_open=(keep_open,),
     )
+    if result.code:
+        raise uv_failure(result, "uv pip install", prefix)
+
+
+def install_on_top(
+    requirements: Iterable[str], python: Path, *, prefix: Path, index_url: str | None, exclude_newer: str
+) -> None:
+    """As `pip install --upgrade` does: these anew, what else is there only where they demand it.
+
+    What was installed before may be left with requirements that no longer hold. Raises `FetchError` for an
+    index that fails, `UnsolvableError` where no version fits the interpreter.
+    """
+    wanted = list(requirements)
+    upgraded = [part for text in wanted for part in ("--upgrade-package", Requirement(text).name)]
+    args: list[str | Path] = [
+        uv_path(), "pip", "install", "--python", python, *upgraded,
+        "--only-binary", ":all:", "--exclude-newer", exclude_newer,
+        "--no-config", "--no-sources", "--quiet", *wanted,
+    ]  # fmt: skip
+    result = run(args, env=uv_environment(index_url), cwd=prefix, timeout=TIMEOUT)
     if result.code:
         raise uv_failure(result, "uv pip install", prefix)

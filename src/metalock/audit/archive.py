@@ -11,23 +11,27 @@ from types import TracebackType
 from typing import IO, Self
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
+from metalock.audit.inflate import Inflated, InflateError, open_member
 from metalock.errors import UnreadableWheelError
 
 MOST_MEMBERS = 200_000
 MOST_INFLATED = 4 << 30
 """Bytes of all members that are read: the largest TensorFlow has a half of it."""
-CHUNK = 1 << 18
+CHUNK = 1 << 20
 _ENCRYPTED = 0x1
 _LOCAL_HEADER = struct.Struct("<4s22x2H")
 _LOCAL_MAGIC = b"PK\3\4"
 _SNIFFED = 256
 _SUSPECT = re.compile(r"\A[A-Za-z]:|[\\\0-\x1f]|(?:\A|/)\.{0,2}(?:/|\Z)")
-_FAULTS = (BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError, OverflowError)
+_FAULTS = (
+    BadZipFile, InflateError, zlib.error, struct.error,
+    EOFError, OSError, RuntimeError, ValueError, OverflowError,
+)  # fmt: skip
 
 
 @contextmanager
 def _faults(file: str, member: str | None) -> Iterator[None]:
-    """Turn all that zipfile and zlib may raise into the one error that names the place."""
+    """Turn all that zipfile and the inflaters may raise into the one error that names the place."""
     try:
         yield
     except _FAULTS as error:
@@ -95,7 +99,7 @@ class Archive:
         """Read a member as a stream; all bytes that come by are shown to `watch`."""
         info = self.members[name]
         with _faults(self.file, name):
-            return Member(self.file, name, self._zip.open(info), watch)
+            return Member(self.file, name, open_member(self._zip, info), watch)
 
     def read(self, name: str, limit: int) -> bytes:
         """A whole small member."""
@@ -114,7 +118,11 @@ class Member:
     """
 
     def __init__(
-        self, file: str, name: str, stream: IO[bytes], watch: Callable[[bytes], None] | None
+        self,
+        file: str,
+        name: str,
+        stream: Inflated | IO[bytes],
+        watch: Callable[[bytes], None] | None,
     ) -> None:
         self._place = file, name
         self._stream = stream

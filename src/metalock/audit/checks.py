@@ -50,7 +50,7 @@ class Case:
     def images(self) -> Images:
         """All binaries of the environment, by path in site-packages."""
         binaries = {path: binary for wheel in self.wheels for path, binary in wheel.binaries.items()}
-        return Images(binaries, (path for wheel in self.wheels for path in wheel.paths))
+        return Images(binaries, frozenset(path for wheel in self.wheels for path in wheel.paths))
 
 
 def label(wheel: WheelFacts) -> str:

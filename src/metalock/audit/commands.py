@@ -46,7 +46,8 @@ def audit_locks(
 def open_library(reporter: Reporter) -> WheelLibrary:
     """The wheels of this machine's index, and its cache."""
     settings = read_settings()
-    return WheelLibrary(PackageIndex(settings.index_url), Cache(settings.cache), reporter=reporter)
+    cache = Cache(settings.cache)
+    return WheelLibrary(PackageIndex(settings.index_url, cache), cache, reporter=reporter)
 
 
 def lines_of(audited: Audited) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -137,7 +138,7 @@ def compare(pair: Pair, platform: Platform, facts: Mapping[str, WheelFacts]) -> 
     plugin = found[1]
     if tensorflow is None or plugin is None or not _was_read(tensorflow) or not _was_read(plugin):
         return [_entry(pair, platform, "", GridVerdict.UNREADABLE)]
-    images = Images(_Either(plugin.binaries, tensorflow.binaries), (*tensorflow.paths, *plugin.paths))
+    images = Images(_Either(plugin.binaries, tensorflow.binaries), _Paths(plugin.paths, tensorflow.paths))
     entries = []
     for path in sorted(plugin.binaries):
         if images.unread or plugin.binaries[path].imports is None:
@@ -147,6 +148,21 @@ def compare(pair: Pair, platform: Platform, facts: Mapping[str, WheelFacts]) -> 
         verdict = GridVerdict.FAILS if missing else GridVerdict.LOADS
         entries.append(_entry(pair, platform, path, verdict, (*missing.libraries, *missing.symbols)))
     return entries
+
+
+class _Paths(Container[str]):
+    """The files of some wheels: as they are sorted, no set of TensorFlow's ten thousand has to be made."""
+
+    def __init__(self, *wheels: tuple[str, ...]) -> None:
+        self._wheels = wheels
+
+    def __contains__(self, path: object) -> bool:
+        return isinstance(path, str) and any(_has(paths, path) for paths in self._wheels)
+
+
+def _has(paths: tuple[str, ...], path: str) -> bool:
+    at = bisect_left(paths, path)
+    return paths[at : at + 1] == (path,)
 
 
 class _Either(Mapping[str, Binary]):

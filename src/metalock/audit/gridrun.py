@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ from metalock.audit.checks import PLUGINS
 from metalock.audit.facts import WheelFacts
 from metalock.audit.grid import GridEntry, Pair, compare, pairs, releases
 from metalock.audit.library import WheelLibrary
-from metalock.errors import FetchError, NothingSelectedError, UsageError
+from metalock.errors import FetchError, MetalockError, NothingSelectedError, UsageError
 from metalock.lock.model import PipPackage
 from metalock.matrix.fields import did_you_mean
 from metalock.matrix.model import TENSORFLOW_DISTRIBUTIONS
@@ -24,7 +24,7 @@ from metalock.platforms import Platform
 from metalock.progress import Reporter
 
 READERS = 8
-"""Sizes asked at once."""
+"""Pages, and then sizes, asked at once."""
 
 
 def make_grid(
@@ -34,32 +34,44 @@ def make_grid(
 
     Raises `UsageError` for what is no plugin.
     """
-    name = canonicalize_name(plugin)
-    if name not in PLUGINS:
-        guess = did_you_mean(name, PLUGINS) or f"; expected one of {', '.join(PLUGINS)}"
-        raise UsageError(f"{plugin!r} is no plugin of TensorFlow{guess}")
     settings = read_settings()
-    index = PackageIndex(settings.index_url)
-    tensorflows = [
-        release
-        for distribution in TENSORFLOW_DISTRIBUTIONS
-        for release in releases(distribution, index.wheels(distribution).values(), platform)
-    ]
-    plugins = releases(name, index.wheels(name).values(), platform)
-    grid = [pair for pair in pairs(tensorflows, plugins) if only(pair)]
+    cache = Cache(settings.cache)
+    index = PackageIndex(settings.index_url, cache)
+    grid = [pair for pair in choose_pairs(plugin, platform, index) if only(pair)]
     if not grid:
         raise NothingSelectedError(
-            f"nothing to compare: the index has no {name}, or no TensorFlow for {platform}"
+            f"nothing to compare: the index has no {plugin}, or no TensorFlow for {platform}"
         )
-    wanted = {wheel.file: wheel for pair in grid for wheel in pair.wheels_to_read()}
-    library = WheelLibrary(index, Cache(settings.cache), reporter=reporter)
-    with ThreadPoolExecutor(READERS) as pool:
-        packages = list(pool.map(lambda wheel: _package(wheel, library, platform), wanted.values()))
-    answers = {package.file: answer for package, answer in library.facts(packages, platform)}
+    library = WheelLibrary(index, cache, reporter=reporter)
+    answers = read_pairs(grid, platform, library)
     facts = {file: answer for file, answer in answers.items() if isinstance(answer, WheelFacts)}
     for file in sorted(answers.keys() - facts.keys()):
         reporter.note(f"{file}: {answers[file]}")
     return [entry for pair in grid for entry in compare(pair, platform, facts)]
+
+
+def choose_pairs(plugin: str, platform: Platform, index: PackageIndex) -> list[Pair]:
+    """What the index offers to compare."""
+    name = canonicalize_name(plugin)
+    if name not in PLUGINS:
+        guess = did_you_mean(name, PLUGINS) or f"; expected one of {', '.join(PLUGINS)}"
+        raise UsageError(f"{plugin!r} is no plugin of TensorFlow{guess}")
+    names = (*TENSORFLOW_DISTRIBUTIONS, name)
+    with ThreadPoolExecutor(READERS) as pool:
+        pages = list(pool.map(index.wheels, names))
+    found = {name: releases(name, page.values(), platform) for name, page in zip(names, pages, strict=True)}
+    plugins = found.pop(name)
+    return list(pairs([release for offered in found.values() for release in offered], plugins))
+
+
+def read_pairs(
+    grid: Iterable[Pair], platform: Platform, library: WheelLibrary
+) -> dict[str, WheelFacts | MetalockError]:
+    """What the library says of every wheel of the pairs, by file."""
+    wanted = {wheel.file: wheel for pair in grid for wheel in pair.wheels_to_read()}
+    with ThreadPoolExecutor(READERS) as pool:
+        packages = list(pool.map(lambda wheel: _package(wheel, library, platform), wanted.values()))
+    return {package.file: answer for package, answer in library.facts(packages, platform)}
 
 
 def _package(wheel: IndexWheel, library: WheelLibrary, platform: Platform) -> PipPackage:

@@ -64,8 +64,8 @@ class WheelLibrary:
             yield from self._read_all(unknown, platform)
 
     def knows(self, package: PipPackage, platform: Platform) -> bool:
-        """Whether its facts are in the cache; its size doesn't matter then."""
-        return self._known(package, platform) is not None
+        """Whether its facts are in the cache; its size doesn't matter then. Damaged ones count too."""
+        return self._cache.has(_entry(package, platform))
 
     def _read_all(self, packages: list[PipPackage], platform: Platform) -> Iterator[Answer]:
         self._reporter.start("reading wheels", len(packages))
@@ -150,7 +150,7 @@ class _Stored(Mapping[str, Binary]):
             ) from None
 
     def __contains__(self, path: object) -> bool:
-        return path in self._binaries.keys()  # noqa: SIM118 - does not read the binary
+        return path in self._binaries
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._binaries)

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from metalock.binaries import Binary, Format, Import, Library, LinkKind, Lookup
 
@@ -46,12 +47,14 @@ class Missing:
 class Images:
     """The binaries of an environment by their path in site-packages, and which TensorFlow has loaded."""
 
-    def __init__(self, binaries: Mapping[str, Binary], paths: Iterable[str] = (), entry: str = ENTRY) -> None:
+    def __init__(
+        self, binaries: Mapping[str, Binary], paths: Container[str] = (), entry: str = ENTRY
+    ) -> None:
         self._binaries = binaries
-        self._paths = {*paths, *binaries}
+        self._paths = paths
         self._users: dict[str, set[str]] | None = None
         self._entry = entry
-        self._is_global = GLOBAL_FLAGS in self._paths
+        self._is_global = GLOBAL_FLAGS in paths
         self.loaded: dict[str, Binary] = {}
         self.unread: set[str] = set()
         """What TensorFlow loads and could not be looked at: while there is any, plugins are not judged."""
@@ -80,7 +83,7 @@ class Images:
 
     def _by_own_path(self, name: str, user: str) -> str | None:
         candidates = _candidates(name, posixpath.dirname(user), self._binaries[user])
-        return next((path for path in candidates if path in self._paths), None)
+        return next((path for path in candidates if path in self._binaries or path in self._paths), None)
 
     def _by_path_of_users(self, name: str, user: str) -> str | None:
         """ELF's DT_RPATH serves what is loaded below it too, up to a DT_RUNPATH (ld.so(8)).
@@ -192,6 +195,7 @@ class Images:
         return list(scope.values())
 
 
+@lru_cache(1 << 16)
 def is_tensorflow_symbol(name: str) -> bool:
     """Whether the symbol can only come from TensorFlow, a library that it carries, or a plugin itself.
 

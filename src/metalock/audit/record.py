@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from metalock.audit.known import warnings_of
@@ -47,10 +47,13 @@ class Audit:
 
 def make_audit(lock: Lock, *, wheels: int, binaries: int, findings: Iterable[AuditFinding]) -> Audit:
     """The findings from the wheels, with the reports that concern the lock."""
-    ordered = sorted(
-        [*findings, *warnings_of(lock)], key=lambda f: (f.rule.code, f.package, f.path, f.detail)
-    )
-    return Audit(lock=lock_digest(lock), wheels=wheels, binaries=binaries, findings=tuple(ordered))
+    told = _with_warnings(findings, lock)
+    return Audit(lock=lock_digest(lock), wheels=wheels, binaries=binaries, findings=told)
+
+
+def _with_warnings(findings: Iterable[AuditFinding], lock: Lock) -> tuple[AuditFinding, ...]:
+    every = [*findings, *warnings_of(lock)]
+    return tuple(sorted(every, key=lambda f: (f.rule.code, f.package, f.path, f.detail)))
 
 
 def audit_text(audit: Audit) -> str:
@@ -95,6 +98,6 @@ def _finding(item: dict[str, object]) -> AuditFinding:
 
 
 def renewed(audit: Audit, lock: Lock) -> Audit:
-    """The same findings from the wheels, with the reports as they are known now."""
-    own: Sequence[AuditFinding] = [f for f in audit.findings if f.rule is not Rule.KNOWN]
-    return make_audit(lock, wheels=audit.wheels, binaries=audit.binaries, findings=own)
+    """The same findings from the wheels of that lock, with the reports as they are known now."""
+    own = [finding for finding in audit.findings if finding.rule is not Rule.KNOWN]
+    return replace(audit, findings=_with_warnings(own, lock))

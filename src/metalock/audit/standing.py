@@ -19,11 +19,11 @@ def read_audit(workspace: Workspace, cell: Cell, lock: Lock) -> Audit | None:
     Its reports are those known now.
     """
     audit = _read(workspace, cell)
-    return None if audit is None else _if_it_stands(audit, lock)
+    return None if audit is None else _if_it_stands(audit, lock, lock_digest(lock))
 
 
-def _if_it_stands(audit: Audit, lock: Lock) -> Audit | None:
-    if audit.verdict is Verdict.UNREADABLE or audit.lock != lock_digest(lock):
+def _if_it_stands(audit: Audit, lock: Lock, digest: str) -> Audit | None:
+    if audit.verdict is Verdict.UNREADABLE or audit.lock != digest:
         return None
     return renewed(audit, lock)
 
@@ -41,7 +41,7 @@ def audit_words(workspace: Workspace, states: Iterable[CellState]) -> dict[str, 
         if state.lock is None or audit is None:
             words[state.cell.name] = NOT_AUDITED
             continue
-        standing = _if_it_stands(audit, state.lock)
+        standing = _if_it_stands(audit, state.lock, state.digest)
         words[state.cell.name] = STALE if standing is None else _word(standing)
     return words
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
-from packaging.metadata import parse_email
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from metalock.audit.archive import Archive
@@ -43,6 +42,8 @@ def read_wheel(
     stream: IO[bytes], file: str, sha256: str, platform: Platform, *, scratch: Path | None = None
 ) -> WheelFacts:
     """Read an open wheel; raise `UnreadableWheelError` if it isn't one. Spools lie in `scratch`, unnamed."""
+    from packaging.metadata import parse_email
+
     try:
         name, version, _, _ = parse_wheel_filename(file)
     except InvalidWheelFilename as error:

@@ -83,9 +83,10 @@ _DONE, _ORDINAL_IMM, _ORDINAL_ULEB, _ORDINAL_SPECIAL, _SYMBOL = 0x00, 0x10, 0x20
 _BIND, _BIND_ADD_ULEB, _BIND_ADD_SCALED, _BIND_TIMES = 0x90, 0xA0, 0xB0, 0xC0
 _SET_TYPE, _SET_ADDEND, _SET_SEGMENT, _ADD_ADDRESS, _THREADED = 0x50, 0x60, 0x70, 0x80, 0xD0
 _BINDS = frozenset({_BIND, _BIND_ADD_ULEB, _BIND_ADD_SCALED, _BIND_TIMES})
+_ORDINALS = frozenset({_ORDINAL_IMM, _ORDINAL_ULEB, _ORDINAL_SPECIAL})
 # how many LEB128 numbers follow; where they only say at which address, they are skipped
 _NUMBERS = {_SET_ADDEND: 1, _SET_SEGMENT: 1, _ADD_ADDRESS: 1, _BIND_ADD_ULEB: 1, _BIND_TIMES: 2}
-_KNOWN = _BINDS | _NUMBERS.keys() | {_SET_TYPE, _BIND_ADD_SCALED}
+_BARE = frozenset({_DONE, _SET_TYPE, _BIND, _BIND_ADD_SCALED})
 _WEAK_IMPORT = 0x1
 _LOW_HALF, _HIGH_HALF = 0x0F, 0xF0
 
@@ -93,12 +94,17 @@ _LOW_HALF, _HIGH_HALF = 0x0F, 0xF0
 def bound_imports(
     opcodes: View, libraries: tuple[str, ...], *, ordinal: int = 0, lazy: bool = False
 ) -> Iterator[Import]:
-    """Run bind opcodes for their symbols; lazy ones go on after an end, weak set no ordinal."""
+    """Run bind opcodes for their symbols; lazy ones go on after an end, weak set no ordinal.
+
+    A symbol that is bound at many places is given once for each time that it is named.
+    """
     name, weak = "", False
+    found: Import | None = None
+    buffer, start, size = opcodes.buffer, opcodes.start, len(opcodes)
     cursor = 0
-    while cursor < len(opcodes):
+    while cursor < size:
         at = cursor
-        byte = opcodes.buffer[opcodes.start + at]
+        byte = buffer[start + at]
         opcode, operand = byte & _HIGH_HALF, byte & _LOW_HALF
         cursor += 1
         if opcode == _DONE and not lazy:
@@ -106,12 +112,13 @@ def bound_imports(
         if opcode == _SYMBOL:
             raw = opcodes.string(cursor)
             cursor += len(raw) + 1
-            name, weak = decode(raw), bool(operand & _WEAK_IMPORT)
-        elif opcode in {_ORDINAL_IMM, _ORDINAL_ULEB, _ORDINAL_SPECIAL}:
+            name, weak, found = decode(raw), bool(operand & _WEAK_IMPORT), None
+        elif opcode in _ORDINALS:
             ordinal, cursor = _ordinal(opcodes, opcode, operand, cursor)
-        elif opcode != _DONE:
+            found = None
+        elif opcode not in _BARE:
             cursor = _skip(opcodes, opcode, operand, cursor)
-        if opcode in _BINDS:
+        if found is None and opcode in _BINDS:
             found = imported(name, ordinal, libraries, weak=weak)
             if found is None or not name:
                 raise opcodes.fail(f"bind of {name!r} from unknown library {ordinal}", at)
@@ -127,10 +134,10 @@ def _ordinal(opcodes: View, opcode: int, operand: int, cursor: int) -> tuple[int
 
 
 def _skip(opcodes: View, opcode: int, operand: int, cursor: int) -> int:
-    if opcode not in _KNOWN and opcode != _THREADED:
+    if opcode not in _NUMBERS and opcode != _THREADED:
         raise opcodes.fail(f"unknown opcode {opcode:#x}", cursor - 1)
     # BIND_SUBOPCODE_THREADED_SET_BIND_ORDINAL_TABLE_SIZE_ULEB is the one with an operand
-    count = int(not operand) if opcode == _THREADED else _NUMBERS.get(opcode, 0)
+    count = int(not operand) if opcode == _THREADED else _NUMBERS[opcode]
     for _ in range(count):
         _, cursor = opcodes.uleb(cursor)
     return cursor

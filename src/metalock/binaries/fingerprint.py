@@ -8,10 +8,10 @@ it is first asked for, so that a question about one small plugin does not read t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from struct import Struct
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, overload
 
 from metalock.binaries.elf_exports import ElfExports, GnuHashExports, SysvHashExports
 from metalock.binaries.model import (
@@ -35,6 +35,7 @@ FORMAT = 2
 _MAGIC = b"metalock"
 _HEADER = Struct("<8s2I32s")
 _IMPORTS = "imports"
+_NOT_READ = b"null"
 _KINDS: dict[type[Exports], str] = {
     TrieExports: "trie",
     ListedExports: "list",
@@ -113,6 +114,10 @@ class Fingerprint(Mapping[str, Binary]):
         """Go through the paths in order."""
         return iter(self._rows)
 
+    def __contains__(self, path: object) -> bool:
+        """Tell without reading the member."""
+        return path in self._rows
+
     def __len__(self) -> int:
         """Count the members."""
         return len(self._rows)
@@ -158,7 +163,7 @@ def _binary(facts: dict[str, Any], pieces: dict[str, View]) -> Binary:
             for library, version, weak in facts["needed_versions"]
         ),
         defined_versions=tuple(facts["defined_versions"]),
-        imports=_imports(pieces[_IMPORTS]),
+        imports=_StoredImports.of(pieces[_IMPORTS]),
         exports=_exports(facts, pieces),
     )
 
@@ -170,14 +175,44 @@ def _stored_imports(binary: Binary) -> View:
     return View.whole(json.dumps(rows, separators=(",", ":")).encode(), _IMPORTS)
 
 
-def _imports(table: View) -> tuple[Import, ...] | None:
-    rows = json.loads(table.raw())
-    if rows is None:
-        return None
-    return tuple(
-        Import(name=name, lookup=_LOOKUPS[lookup], library=library, version=version, weak=weak)
-        for name, lookup, library, version, weak in rows
-    )
+class _StoredImports(Sequence[Import]):
+    """Built when they are first asked for: those of TensorFlow's own libraries never are in a grid."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._all: tuple[Import, ...] | None = None
+
+    @classmethod
+    def of(cls, table: View) -> _StoredImports | None:
+        data = table.raw()
+        return None if data == _NOT_READ else cls(data)
+
+    def _built(self) -> tuple[Import, ...]:
+        if self._all is None:
+            self._all = tuple(
+                Import(name=name, lookup=_LOOKUPS[lookup], library=library, version=version, weak=weak)
+                for name, lookup, library, version, weak in json.loads(self._data)
+            )
+        return self._all
+
+    @overload
+    def __getitem__(self, at: int) -> Import: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Import, ...]: ...
+    def __getitem__(self, at: int | slice) -> Import | tuple[Import, ...]:
+        return self._built()[at]
+
+    def __iter__(self) -> Iterator[Import]:
+        return iter(self._built())
+
+    def __len__(self) -> int:
+        return len(self._built())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self._built() == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(self._built())
 
 
 def _exports(facts: dict[str, Any], pieces: dict[str, View]) -> Exports:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from metalock.binaries.view import View
 
@@ -162,5 +162,5 @@ class Binary:
     runpaths: tuple[str, ...]
     needed_versions: tuple[NeededVersion, ...]
     defined_versions: tuple[str, ...]
-    imports: tuple[Import, ...] | None
+    imports: Sequence[Import] | None
     exports: Exports

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from metalock.binaries.view import Buffer
 
 HEAD_SIZE = 1 << 16
-_CHUNK = 1 << 18
+# Between two chunks, a thread waits for the one that parses: small ones would not get on beside it.
+_CHUNK = 1 << 20
 _EVERYTHING = range(1 << 62)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ _REMEMBERED_NODES = 4096
 _REMEMBERED_BYTES = 1024
 
 _MOST_IDLE_STEPS = 64
+
+_EDGE = re.compile(rb"([^\0]*)\0([\x80-\xff]{0,9}[\0-\x7f])")
 
 _Node = tuple[int, int, tuple[tuple[bytes, int], ...]]
 
@@ -111,14 +114,20 @@ class TrieExports(Exports):
 
     def _children(self, offset: int) -> Iterator[tuple[bytes, int]]:
         trie = self.trie
-        cursor = offset + 1
-        for _ in range(trie.buffer[trie.start + offset]):
-            edge = trie.string(cursor)
-            child, after = trie.uleb(cursor + len(edge) + 1)
-            if not 0 < child < len(trie):
-                raise trie.fail("an edge leads outside, or back to the root", cursor)
+        buffer, start, stop = trie.buffer, trie.start, trie.stop
+        cursor = start + offset + 1
+        for _ in range(buffer[start + offset]):
+            found = _EDGE.match(buffer, cursor, stop)
+            if found is None:
+                raise trie.fail("an edge without an end", cursor - start)
+            edge, number = found.groups()
+            child = 0
+            for byte in reversed(number):
+                child = child << 7 | byte & 0x7F
+            if not 0 < child < stop - start:
+                raise trie.fail("an edge leads outside, or back to the root", cursor - start)
             yield edge, child
-            cursor = after
+            cursor = found.end()
 
     def _export(self, name: str, payload: int, size: int) -> Export:
         content = self.trie.part(payload, size, "export")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from isal.isal_zlib import crc32
 
 from metalock.binaries.model import InvalidBinary
 
@@ -76,7 +77,7 @@ class View:
 
     def checksum(self) -> int:
         """Sum up the bytes where they lie."""
-        return zlib.crc32(memoryview(self.buffer)[self.start : self.stop])
+        return crc32(memoryview(self.buffer)[self.start : self.stop])
 
     def raw(self) -> bytes:
         """Copy the bytes out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,12 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from metalock.adapters.cache import Cache
+from metalock.adapters.conda_install import install_conda, write_variables
 from metalock.adapters.files import only_one_run
-from metalock.adapters.index import PackageIndex
 from metalock.adapters.prefix import (
     discard,
     is_half_built,
     is_vacant,
+    require_writable,
     sweep,
     termination_interrupts,
     under_construction,
@@ -25,7 +27,7 @@ from metalock.build.inspect import check_prefix
 from metalock.build.model import Backend, BuildRequest, Built
 from metalock.build.prefix import backend_of, python_of, read_prefix
 from metalock.build.seeds import forget_seeds, recall, remember, seed_wheels
-from metalock.errors import FetchError, MetalockError, ToolError, UsageError
+from metalock.errors import FetchError, ToolError, UsageError
 from metalock.findings import Finding, Rule
 from metalock.lock.model import PipPackage
 from metalock.platforms import parse_release
@@ -84,12 +86,12 @@ def build(request: BuildRequest, settings: Settings, reporter: Reporter) -> Buil
 def _alone(request: BuildRequest, reporter: Reporter) -> Iterator[None]:
     prefix = request.prefix
     try:
-        prefix.parent.mkdir(parents=True, exist_ok=True)
+        require_writable(prefix.parent)
         with only_one_run(prefix.with_name(f".{prefix.name}.lock"), reporter.note):
             yield
     except OSError as error:
         raise ToolError(
-            f"{error.filename or prefix} can't be written: {error.strerror or error}",
+            f"{prefix} can't be made: {error.strerror or error}",
             hint="--prefix DIR names another place",
         ) from None
 
@@ -115,7 +117,7 @@ def _minor(request: BuildRequest) -> str:
 def _require_same(request: BuildRequest, cache: Cache) -> None:
     """Nothing to do where this very environment is there; anything else is never overwritten."""
     prefix = request.prefix
-    hint = f"remove it (rm -r {prefix}), or name another place with --prefix"
+    hint = f"remove it (rm -r {shlex.quote(str(prefix))}), or name another place with --prefix"
     if not prefix.is_dir():
         raise UsageError(f"{prefix} is a file", hint=hint)
     try:
@@ -138,8 +140,8 @@ def _make(request: BuildRequest, settings: Settings, cache: Cache, reporter: Rep
             site = _Site(request=request, settings=settings, cache=cache, reporter=reporter, held=held)
             _BACKENDS[request.backend](site)
             _require_sound(site)
-    except BaseException as error:
-        if isinstance(error, MetalockError) and request.keep_failed:
+    except BaseException:
+        if request.keep_failed:
             reporter.note(f"kept as it is: {request.prefix}")
         else:
             discard(request.prefix, reporter.note)
@@ -149,8 +151,10 @@ def _make(request: BuildRequest, settings: Settings, cache: Cache, reporter: Rep
 def _venv(site: _Site) -> None:
     request = site.request
     assert request.python is not None  # noqa: S101 - `build` has asked it
+    if request.variables:
+        site.reporter.note(f"a venv sets no variables: {', '.join(request.variables)} are left to you")
     make_venv(request.python, request.prefix, prompt=request.env, keep_open=site.held)
-    seeds = seed_wheels(request.lock, PackageIndex(site.settings.index_url), site.cache)
+    seeds = seed_wheels(request.lock, site.settings.index_url, site.cache)
     try:
         _pip_part(site, [*request.lock.pip, *seeds])
     except FetchError:
@@ -159,19 +163,30 @@ def _venv(site: _Site) -> None:
 
 
 def _require_sound(site: _Site) -> None:
-    with _stretch(site.reporter, "checking the files against the lock"):
+    with stretch(site.reporter, "checking the files against the lock"):
         findings = _check(site.request, site.cache)
     if findings:
         raise ToolError(f"{site.request.prefix} is not what was locked\n{_lines(findings)}")
 
 
 def _conda(site: _Site) -> None:
-    raise ToolError(f"{site.request.prefix}: not yet")
+    request = site.request
+    with stretch(site.reporter, "conda part", is_told=False):
+        install_conda(
+            request.lock.conda,
+            request.prefix,
+            settings=site.settings,
+            cache=site.settings.cache / "pkgs",
+            reporter=site.reporter,
+        )
+    if request.variables:
+        write_variables(request.prefix, request.variables)
+    _pip_part(site, list(request.lock.pip))
 
 
 def _pip_part(site: _Site, wheels: list[PipPackage]) -> None:
     size = sum(wheel.size for wheel in wheels) / 1e6
-    with _stretch(site.reporter, f"pip part: {len(wheels)} wheels, {size:.0f} MB where uv's cache has none"):
+    with stretch(site.reporter, f"pip part: {len(wheels)} wheels, {size:.0f} MB where uv's cache has none"):
         install_wheels(
             wheels,
             python_of(site.request.prefix),
@@ -198,7 +213,7 @@ def _lines(findings: list[Finding]) -> str:
 
 
 @contextmanager
-def _stretch(reporter: Reporter, label: str) -> Iterator[None]:
+def stretch(reporter: Reporter, label: str, *, is_told: bool = True) -> Iterator[None]:
     """Say what begins, and every so often that it goes on."""
     start = time.monotonic()
     over = threading.Event()
@@ -207,7 +222,8 @@ def _stretch(reporter: Reporter, label: str) -> Iterator[None]:
         while not over.wait(HEARTBEAT):
             reporter.note(f"{label}: at work for {time.monotonic() - start:.0f} s")
 
-    reporter.note(label)
+    if is_told:
+        reporter.note(label)
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
     try:

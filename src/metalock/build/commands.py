@@ -10,7 +10,7 @@ from pathlib import Path
 from metalock.adapters.console import out, say
 from metalock.adapters.settings import read_settings
 from metalock.adapters.uv_install import machine
-from metalock.build.builder import build
+from metalock.build.builder import build, stretch
 from metalock.build.inspect import check_prefix, closest
 from metalock.build.model import Backend, BuildRequest
 from metalock.build.prefix import python_of, read_prefix
@@ -36,21 +36,19 @@ class Chosen:
     variables: Mapping[str, str]
 
 
-def this_platform(wanted: Platform | None) -> Platform:
+def this_platform(wanted: Platform | None, host: tuple[str, str] | None = None) -> Platform:
     """Raise `UsageError` if it isn't this machine's, or there are no locks for this machine."""
-    own = platform_of(*machine())
+    system, architecture = host or machine()
+    own = platform_of(system, architecture)
     if own is None:
-        raise UsageError(f"no environment can be built on {' '.join(machine())}: locks are for {_names()}")
+        known = ", ".join(Platform)
+        raise UsageError(f"no environment can be built on {system} {architecture}: locks are for {known}")
     if wanted not in (None, own):
         raise UsageError(
             f"a lock for {wanted} can't be built here: this machine is {own}",
             hint=f"`metalock audit --platform {wanted}` tells from the wheels whether it can load.",
         )
     return own
-
-
-def _names() -> str:
-    return ", ".join(Platform)
 
 
 def choose(workspace: Workspace, env: str, platform: Platform) -> Chosen:
@@ -87,10 +85,11 @@ def build_env(request: BuildRequest, reporter: Reporter, *, as_json: bool) -> in
     return 0
 
 
-def check_env(prefix: Path, chosen: Chosen, *, as_json: bool) -> int:
+def check_env(prefix: Path, chosen: Chosen, reporter: Reporter, *, as_json: bool) -> int:
     """Hold an environment against its lock; 1 if it differs."""
     found = read_prefix(prefix)
-    findings = check_prefix(chosen.lock, prefix)
+    with stretch(reporter, f"checking {prefix}", is_told=False):
+        findings = check_prefix(chosen.lock, prefix)
     if as_json:
         row = _row(chosen.env, chosen.lock, prefix, found.backend, found.python)
         out(json.dumps({**row, "findings": [finding.to_dict() for finding in findings]}, indent=2))

@@ -7,7 +7,6 @@ from functools import partial
 from typing import IO
 
 from metalock.adapters.cache import Cache
-from metalock.adapters.index import IndexWheel, PackageIndex
 from metalock.build.model import python_packages
 from metalock.build.records import SoundFiles
 from metalock.errors import FetchError, ToolError
@@ -18,21 +17,17 @@ KEPT = 20_000
 """Digests, one for each distribution of each environment."""
 
 
-def seed_wheels(lock: Lock, index: PackageIndex, cache: Cache) -> list[PipPackage]:
+def seed_wheels(lock: Lock, index_url: str | None, cache: Cache) -> list[PipPackage]:
     """The wheels that stand in for conda's Python packages in a venv: the same versions, from the index.
 
     Raises `ToolError` for a package that the index doesn't have in that version.
     """
-    minor = ".".join(lock.python.split(".")[:2])
     seeds = []
     for name, package in python_packages(lock).items():
-        entry = f"seed-{name}-{package.version}-{lock.platform}-{minor}"
+        entry = _entry(lock, name, package.version)
         known = _remembered(cache, entry)
         if known is None:
-            fitting = index.fitting(
-                name, f"=={package.version}", platform=lock.platform, python=minor, floor=lock.floor
-            )
-            known = _best(fitting, name, package.version)
+            known = _ask(lock, name, package.version, index_url)
             cache.write(entry, partial(_dump, json.dumps(known)))
         file, sha256 = known
         seeds.append(PipPackage(name=name, version=package.version, file=file, sha256=sha256, size=0))
@@ -52,13 +47,25 @@ def _remembered(cache: Cache, entry: str) -> tuple[str, str] | None:
 
 def forget_seeds(lock: Lock, cache: Cache) -> None:
     """After a failure: the index may have been lying when it was asked."""
-    minor = ".".join(lock.python.split(".")[:2])
     for name, package in python_packages(lock).items():
-        cache.discard(f"seed-{name}-{package.version}-{lock.platform}-{minor}")
+        cache.discard(_entry(lock, name, package.version))
 
 
-def _best(fitting: list[IndexWheel], name: str, version: str) -> tuple[str, str]:
-    """A wheel for any platform before others."""
+def _minor(lock: Lock) -> str:
+    return ".".join(lock.python.split(".")[:2])
+
+
+def _entry(lock: Lock, name: str, version: str) -> str:
+    return f"seed-{name}-{version}-{lock.platform}-{_minor(lock)}"
+
+
+def _ask(lock: Lock, name: str, version: str, index_url: str | None) -> tuple[str, str]:
+    """File and sha256 of the wheel; one for any platform before others."""
+    from metalock.adapters.index import PackageIndex
+
+    fitting = PackageIndex(index_url).fitting(
+        name, f"=={version}", platform=lock.platform, python=_minor(lock), floor=lock.floor
+    )
     wheels = sorted(fitting, key=lambda wheel: (not wheel.file.endswith("-none-any.whl"), wheel.file))
     if not wheels:
         raise ToolError(

@@ -14,7 +14,8 @@ from metalock.lock.model import Lock
 from metalock.matrix.model import Cell
 from metalock.progress import Reporter
 from metalock.smoke.evidence import SMOKE_FILE, Evidence, Outcome, counts_of, evidence_text
-from metalock.smoke.runner import SmokeRequest, run_suite
+from metalock.smoke.place import SmokeRequest
+from metalock.smoke.runner import run_suite
 from metalock.workspace import Workspace
 
 
@@ -36,16 +37,14 @@ def smoke_prefix(
     lock = workspace.state(cell).lock
     if lock is None:
         raise UsageError(f"{cell.name} is not locked", hint="`metalock env` locks it.")
-    settings = read_settings()
     request = SmokeRequest(
+        cell=cell,
         lock=lock,
         prefix=prefix,
         python=prefix / "bin" / "python",
         backend=backend,
         date=options.date,
-        index_url=settings.index_url,
-        cache=settings.cache,
-        variables=cell.variables,
+        settings=read_settings(),
         only=options.only,
     )
     evidence = run_suite(request, reporter)

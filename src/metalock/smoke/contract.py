@@ -101,7 +101,12 @@ def _holds(key: str, wanted: str, situation: Situation, device: str | None) -> b
     version = situation.python if key == "python" else situation.versions.get(key)
     if wanted == ABSENT or version is None:
         return wanted == ABSENT and version is None
-    return SpecifierSet(wanted).contains(version, prereleases=True)
+    return _contains(wanted, version)
+
+
+@cache
+def _contains(specifier: str, version: str) -> bool:
+    return SpecifierSet(specifier).contains(version, prereleases=True)
 
 
 WORKS = Expectation(when={}, outcome=Expected.WORKS)

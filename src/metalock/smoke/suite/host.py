@@ -1,4 +1,4 @@
-"""Print what this machine and this interpreter are, as JSON; nothing names a user, a folder or a host."""
+"""Print what this machine and this interpreter are, as JSON; nothing but `base` names a folder or a user."""
 
 from __future__ import annotations
 
@@ -70,4 +70,4 @@ def facts() -> Dict[str, object]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(facts()))
+    print(json.dumps({**facts(), "base": sys.base_prefix}))

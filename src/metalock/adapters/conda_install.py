@@ -1,0 +1,145 @@
+"""py-rattler's installer behind one plain call: locked records to a prefix."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from metalock.adapters.conda import open_client, to_records
+from metalock.adapters.uv import DISK_FULL, DISK_HINT
+from metalock.errors import FetchError, ToolError
+from metalock.lock.model import DEFAULT_CHANNEL_ALIAS, CondaPackage
+from metalock.progress import Reporter
+
+if TYPE_CHECKING:
+    from rattler.install import InstallerReporter
+
+    from metalock.adapters.settings import Settings
+
+SILENCE = 60.0
+"""Seconds that downloads may bring nothing."""
+POLL = 0.25
+NOTED = 10_000_000
+"""Bytes from which on a download is announced."""
+CHANNEL_HINT = (
+    "Channels are read from where CONDA_CHANNEL_ALIAS and .condarc say; the next run goes on from here."
+)
+
+
+class _Watcher:
+    """Hears of rattler's progress, on rattler's threads."""
+
+    def __init__(self, reporter: Reporter, sizes: dict[str, int]) -> None:
+        self._reporter = reporter
+        self._sizes = sizes
+        self._names: dict[int, str] = {}
+        self._downloads: dict[int, str] = {}
+        self.last_word = time.monotonic()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether downloads are under way, and have brought nothing for long."""
+        return bool(self._downloads) and time.monotonic() - self.last_word > SILENCE
+
+    @property
+    def downloading(self) -> str:
+        return ", ".join(sorted(self._downloads.values()))
+
+    def on_populate_cache_start(self, operation: int, package_name: str) -> int:
+        self._names[operation] = package_name
+        return operation
+
+    def on_download_start(self, cache_entry: int) -> int:
+        self.last_word = time.monotonic()
+        name = self._downloads[cache_entry] = self._names.get(cache_entry, "a package")
+        size = self._sizes.get(name, 0)
+        if size > NOTED:
+            self._reporter.note(f"fetching {name}, {size / 1e6:.0f} MB")
+        return cache_entry
+
+    def on_download_progress(self, _download: int, _progress: int, _total: int | None) -> None:
+        self.last_word = time.monotonic()
+
+    def on_download_completed(self, download_idx: int) -> None:
+        self._downloads.pop(download_idx, None)
+
+    def on_link_start(self, _operation: int, package_name: str) -> int:
+        self._reporter.advance(package_name)
+        return 0
+
+    def __getattr__(self, name: str) -> Callable[..., int]:
+        """Rattler calls many more hooks than are of interest."""
+        if not name.startswith("on_"):
+            raise AttributeError(name)
+        return lambda *_: 0
+
+
+def install_conda(
+    packages: Sequence[CondaPackage], prefix: Path, *, settings: Settings, cache: Path, reporter: Reporter
+) -> None:
+    """Download what `cache` lacks, and link it all; for the packages' own platform.
+
+    Raises `FetchError` for a channel that fails, or has another file than was locked, else `ToolError`.
+    """
+    sizes = {
+        package.name: size for package in packages if isinstance(size := package.record.get("size"), int)
+    }
+    watcher = _Watcher(reporter, sizes)
+    reporter.start("conda part", len(packages))
+    try:
+        asyncio.run(_install(packages, prefix, settings=settings, cache=cache, watcher=watcher))
+    finally:
+        reporter.finish()
+
+
+def write_variables(prefix: Path, variables: Mapping[str, str]) -> None:
+    """What `conda activate` sets there."""
+    state = {"version": 1, "env_vars": dict(variables)}
+    (prefix / "conda-meta" / "state").write_text(json.dumps(state), encoding="utf-8")
+
+
+async def _install(
+    packages: Sequence[CondaPackage], prefix: Path, *, settings: Settings, cache: Path, watcher: _Watcher
+) -> None:
+    from rattler import Subdir, install
+
+    channels = sorted({p.channel.removeprefix(f"{DEFAULT_CHANNEL_ALIAS}/") for p in packages})
+    platform = next((p.subdir for p in packages if p.subdir != "noarch"), "noarch")
+    task = asyncio.ensure_future(
+        install(
+            to_records(packages),
+            prefix,
+            cache_dir=cache,
+            platform=Subdir(platform),
+            client=open_client(settings, channels, timeout=None),
+            execute_link_scripts=True,
+            reporter=cast("InstallerReporter", watcher),
+        )
+    )
+    while not task.done():
+        await asyncio.wait({task}, timeout=POLL)
+        if watcher.is_silent:
+            task.cancel()
+            raise FetchError(
+                f"conda channel: {watcher.downloading}: nothing has come for {SILENCE:.0f} s",
+                hint=CHANNEL_HINT,
+            )
+    error = task.exception()
+    if error is not None:
+        raise _failure(str(error).strip(), prefix, [s for c in channels for s in settings.channel_sources(c)])
+
+
+def _failure(text: str, prefix: Path, sources: Sequence[str]) -> ToolError:
+    """Rattler's errors have one class; its words begin with what it was doing."""
+    words = "; ".join(line.removeprefix("Caused by: ").rstrip(".") for line in text.splitlines())
+    if DISK_FULL.search(text):
+        return ToolError(
+            f"no space for {prefix}, or for the cache of conda packages: {words}", hint=DISK_HINT
+        )
+    if text.startswith("failed to fetch"):
+        return FetchError(f"conda channel, read from {', '.join(sources)}: {words}", hint=CHANNEL_HINT)
+    return ToolError(f"{prefix}: {words}")

@@ -1,0 +1,1 @@
+"""What works in which version: a page of answers from the contract and the evidence."""

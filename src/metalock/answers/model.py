@@ -1,0 +1,153 @@
+"""What is known of a capability: by stack and Python, observed, or else expected by the contract."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from metalock.platforms import Platform, parse_release
+from metalock.smoke.contract import Capability, Expectation, Expected, Situation
+from metalock.smoke.evidence import Evidence, Outcome, Result
+from metalock.smoke.standing import GPU
+
+
+class State(StrEnum):
+    """What is known of a capability in one environment."""
+
+    WORKS = "✔"
+    ABSENT = "absent"
+    BROKEN = "broken"
+    UNEXPECTED = "unexpected"
+    EXPECTED_ABSENT = "*absent*"
+    """Not tried; the contract says so."""
+    EXPECTED_BROKEN = "*broken*"
+    SKIPPED = "not verified"
+    UNTRIED = "not tried"
+
+    @property
+    def is_tried(self) -> bool:
+        return self in _OF_OUTCOME.values()
+
+
+_OF_OUTCOME = {
+    Outcome.WORKS: State.WORKS,
+    Outcome.ABSENT: State.ABSENT,
+    Outcome.BROKEN: State.BROKEN,
+    Outcome.UNEXPECTED: State.UNEXPECTED,
+}
+_EXPECTED = {Expected.ABSENT: State.EXPECTED_ABSENT, Expected.BROKEN: State.EXPECTED_BROKEN}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """One environment, and what was observed in it."""
+
+    stack: str
+    python: str
+    platform: Platform
+    situation: Situation
+    evidence: Evidence | None = None
+    results: Mapping[str, Result]
+    """By the capability's key; none without evidence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What is known of one capability in one environment."""
+
+    state: State
+    expectation: Expectation
+    error: str = ""
+    """As observed, else as expected; of what was skipped, why."""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Equal where one sentence tells both."""
+        if self.state is State.UNEXPECTED:
+            return (self.state, self.error)
+        if self.state in (State.WORKS, State.SKIPPED, State.UNTRIED):
+            return (self.state,)
+        e = self.expectation
+        return (self.state, e.error, e.instead, e.source, e.why)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Track:
+    """A capability on one platform, through the versions."""
+
+    capability: Capability
+    platform: Platform
+    stacks: Mapping[str, Mapping[str, Said]]
+    """Oldest stack first, and by Python; only where the capability applies."""
+
+    @property
+    def all(self) -> list[Said]:
+        return [said for pythons in self.stacks.values() for said in pythons.values()]
+
+    @property
+    def is_tried(self) -> bool:
+        return any(said.state.is_tried for said in self.all)
+
+    @property
+    def is_plain(self) -> bool:
+        """It works wherever it was tried, and nothing else is expected anywhere."""
+        return all(said.state in (State.WORKS, State.SKIPPED, State.UNTRIED) for said in self.all)
+
+
+def track_of(capability: Capability, platform: Platform, places: Iterable[Place]) -> Track:
+    """What is known of the capability in those of the places that are of the platform; oldest place first."""
+    stacks: dict[str, dict[str, Said]] = {}
+    for place in places:
+        if place.platform is platform and _can_be_tried(capability, place):
+            stacks.setdefault(place.stack, {})[place.python] = _said(capability, place)
+    ordered = {
+        stack: dict(sorted(pythons.items(), key=lambda item: parse_release(item[0])))
+        for stack, pythons in stacks.items()
+    }
+    return Track(capability=capability, platform=platform, stacks=ordered)
+
+
+def _can_be_tried(capability: Capability, place: Place) -> bool:
+    """Whether it applies; on a Mac's GPU nothing does without the plugin that brings it."""
+    without_gpu = place.platform.is_macos and "tensorflow-metal" not in place.situation.versions
+    return capability.applies(place.situation) and not (capability.device == GPU and without_gpu)
+
+
+def _said(capability: Capability, place: Place) -> Said:
+    result = place.results.get(capability.key)
+    expectation = capability.expected(place.situation)
+    if result is not None and result.outcome in _OF_OUTCOME:
+        error = result.surprise if result.is_surprise else result.observation.error
+        return Said(state=_OF_OUTCOME[result.outcome], expectation=expectation, error=error)
+    if expectation.outcome in _EXPECTED:
+        return Said(state=_EXPECTED[expectation.outcome], expectation=expectation, error=expectation.error)
+    if result is not None:
+        return Said(state=State.SKIPPED, expectation=expectation, error=result.observation.error)
+    return Said(state=State.UNTRIED, expectation=expectation)
+
+
+def label(stack: str) -> str:
+    """How people call it.
+
+    >>> label("tf2.18"), label("mine")
+    ('2.18', 'mine')
+    """
+    return re.sub(r"^tf(?=\d)", "", stack)
+
+
+def span(names: Sequence[str], order: Sequence[str]) -> str:
+    """`2.9 to 2.15`, `2.9`, `2.9 and 2.11`: of neighbours only in an order, oldest first.
+
+    >>> span(["2.9", "2.11", "2.12"], ["2.9", "2.10", "2.11", "2.12"])
+    '2.9 and 2.11 to 2.12'
+    """
+    runs: list[list[str]] = []
+    for name in sorted(names, key=order.index):
+        if runs and order.index(name) == order.index(runs[-1][-1]) + 1:
+            runs[-1].append(name)
+        else:
+            runs.append([name])
+    told = [run[0] if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs]
+    return told[0] if len(told) == 1 else f"{', '.join(told[:-1])} and {told[-1]}"

@@ -1,0 +1,145 @@
+"""What the processes of the suite are given: an interpreter, variables, servers, nothing of this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+
+from metalock.adapters.proc import run
+from metalock.adapters.settings import Settings
+from metalock.errors import ToolError
+from metalock.lock.model import Lock
+from metalock.matrix.model import Cell
+from metalock.smoke.contract import Capability, situation_of
+from metalock.smoke.evidence import Observation
+from metalock.smoke.group import Place
+from metalock.smoke.scenarios import make_scenario
+from metalock.smoke.services import service
+from metalock.smoke.tools import suite_tools
+
+ERROR_LENGTH = 1000
+"""Characters of an error that are kept."""
+_ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmokeRequest:
+    """An environment, and what to try in it."""
+
+    cell: Cell
+    lock: Lock
+    prefix: Path
+    python: Path
+    """The interpreter in the prefix."""
+    backend: str
+    date: str
+    settings: Settings
+    only: tuple[str, ...] = ()
+    """Areas or names; empty for the whole contract."""
+    interrupted: Callable[[], bool] = bool
+    """Whether to break off; asked often."""
+
+
+def make_place(request: SmokeRequest, scratch: Path) -> Place:
+    """Where the suite runs, all that it writes going below `scratch`."""
+    (scratch / "home").mkdir()
+    environment = {
+        "PATH": f"{request.python.parent}:/usr/bin:/bin:/usr/sbin:/sbin",
+        "HOME": str(scratch / "home"),
+        "TMPDIR": str(scratch),
+        "LANG": "C.UTF-8",
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONPYCACHEPREFIX": str(_pycache(scratch)),  # the prefix stays as it is
+        "PYTHONFAULTHANDLER": "1",
+        "METALOCK_LOCKED": json.dumps(situation_of(request.lock).versions),
+        **request.cell.variables,
+    }
+    suite = Path(str(resources.files("metalock.smoke") / "suite"))
+    return Place(
+        python=request.python,
+        driver=suite / "driver.py",
+        tools=suite_tools(request.settings.cache, request.settings.index_url),
+        scratch=scratch,
+        environment=environment,
+        interrupted=request.interrupted,
+    )
+
+
+@contextmanager
+def equipped(capability: Capability, request: SmokeRequest, place: Place) -> Iterator[Place]:
+    """The place with what this capability asks for: variables, a server, a prefix of its own.
+
+    Raises a `MetalockError` for what can't be had on this machine.
+    """
+    place = replace(place, environment={**place.environment, **capability.env})
+    if capability.scenario:
+        place = replace(place, python=_after_second_install(capability.scenario, request, place))
+    if not capability.service:
+        yield place
+        return
+    with service(capability.service, Path(sys.executable), place.scratch) as variables:
+        yield replace(place, environment={**place.environment, **variables})
+
+
+def _after_second_install(scenario: str, request: SmokeRequest, place: Place) -> Path:
+    folder = place.scratch / "scenarios"
+    folder.mkdir(exist_ok=True)
+    python = make_scenario(
+        request.lock,
+        request.python,
+        scenario,
+        folder,
+        exclude_newer=request.cell.exclude_newer,
+        settings=request.settings,
+    )
+    _share_bytecode(request.prefix, folder / scenario, _pycache(place.scratch))
+    return python
+
+
+def _pycache(scratch: Path) -> Path:
+    return scratch / "pycache"
+
+
+def _share_bytecode(prefix: Path, other: Path, pycache: Path) -> None:
+    """What was compiled for the one serves the other, as far as their files are the same.
+
+    TensorFlow takes longer to compile than to try. Python compares each source's time and size, and
+    writes anew into another file, so that the links do no harm.
+    """
+    compiled = pycache / prefix.absolute().relative_to("/")
+    if compiled.is_dir():
+        shutil.copytree(compiled, pycache / other.relative_to("/"), copy_function=os.link, dirs_exist_ok=True)
+
+
+def host_facts(place: Place) -> dict[str, object]:
+    """What this machine and the interpreter are; raise `ToolError` if it doesn't run."""
+    script = place.driver.with_name("host.py")
+    done = run([place.python, script], env=place.environment, cwd=place.scratch, timeout=60)
+    if done.code:
+        raise ToolError(f"{place.python} does not run: {done.stderr.strip() or done.code}")
+    found: dict[str, object] = json.loads(done.stdout)
+    return found
+
+
+def without_paths(observation: Observation, place: Place, prefix: Path, base: str) -> Observation:
+    """The same with nothing of this machine in its error; `base` is what the interpreter's own files lie in."""
+    error = observation.error
+    names = {
+        str(place.scratch): "<scratch>",
+        str(place.driver.parent): "<suite>",
+        str(place.tools): "<tools>",
+        str(prefix.absolute()): "<prefix>",
+        str(prefix.resolve()): "<prefix>",
+        base: "<python>",
+    }
+    for folder, name in names.items():
+        error = error.replace(folder, name)
+    return replace(observation, error=_ADDRESS.sub("0x…", error)[:ERROR_LENGTH])

@@ -1,0 +1,66 @@
+"""The model files of earlier versions, which `models/` holds, and models like them made anew."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any, Tuple
+
+import numpy as np
+
+MODELS = Path(__file__).parent / "models"
+
+
+def unpacked(version: str, folder: Path) -> Path:
+    """What TensorFlow of that version wrote: `dense` (also as SavedModel), `image`, `sequence`, `lambda`…"""
+    into = folder / version
+    with zipfile.ZipFile(MODELS / f"tf{version}.zip") as archive:
+        archive.extractall(into)
+    return into
+
+
+def known(folder: Path, name: str) -> Tuple[Any, Any]:
+    """The inputs and what the model predicted for them when it was saved."""
+    found = json.loads((folder / "known.json").read_text(encoding="utf-8"))[name]
+    return np.array(found["inputs"], np.float32), np.array(found["outputs"], np.float32)
+
+
+def check_predictions(found: Any, expected: Any, what: str) -> None:
+    found = np.asarray(found)
+    assert found.shape == expected.shape, f"{what}: shape {found.shape}, not {expected.shape}"
+    error = float(np.abs(found - expected).max())
+    assert error < 1e-5, f"{what}: predictions are off by {error:.3g}"
+
+
+def check_file(folder: Path, file: str, load: Any) -> Any:
+    """Load it and compare what it predicts; gives the model."""
+    model = load(str(folder / file))
+    inputs, outputs = known(folder, file.split(".", maxsplit=1)[0])
+    check_predictions(model.predict(inputs, verbose=0), outputs, f"{file} of {folder.name}")
+    return model
+
+
+def trained_model(keras: Any) -> Tuple[Any, Any, Any]:
+    """A compiled model after three steps with Adam, its inputs and its targets."""
+    x = np.random.RandomState(0).standard_normal((8, 3)).astype(np.float32)
+    y = x[:, :1] - x[:, 1:2]
+    model = keras.Sequential(
+        [keras.Input((3,)), keras.layers.Dense(4, activation="relu"), keras.layers.Dense(1)]
+    )
+    model.compile(optimizer=keras.optimizers.Adam(0.01), loss="mse")
+    model.fit(x, y, epochs=3, batch_size=8, shuffle=False, verbose=0)
+    return model, x, y
+
+
+def check_goes_on(model: Any, again: Any, x: Any, y: Any) -> None:
+    """Whether the loaded model trains on just as the one saved does: optimizer, its state, the loss."""
+    optimizer = getattr(again, "optimizer", None)
+    assert optimizer is not None, "the optimizer did not come back"
+    name = type(optimizer).__name__
+    assert name == "Adam", f"the optimizer came back as {name}"
+    steps = int(optimizer.iterations.numpy())
+    assert steps == 3, f"the optimizer came back with {steps} steps of 3"
+    for each in (model, again):
+        each.fit(x, y, epochs=2, batch_size=8, shuffle=False, verbose=0)
+    check_predictions(again.predict(x, verbose=0), model.predict(x, verbose=0), "after two more steps")

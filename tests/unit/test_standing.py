@@ -1,0 +1,110 @@
+"""smoke.standing and tiers: what evidence vouches for, in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from samples import MATRIX, locked_workspace
+
+from metalock.listing import Tier
+from metalock.lock.text import lock_digest
+from metalock.platforms import Platform
+from metalock.smoke.evidence import SMOKE_FILE, Evidence, Observation, Observed, Outcome, evidence_text
+from metalock.smoke.standing import Trial, read_evidence, trials
+from metalock.tiers import known_of
+from metalock.workspace import CellState, Workspace
+
+EVIDENCE = Evidence(lock="", date="2026-11-20", backend="venv", host={"gpus": ["Apple M1"]}, observations=())
+GOOD = {Outcome.WORKS: 2, Outcome.BROKEN: 1, Outcome.NOT_VERIFIED: 1}
+MAC, LINUX = Platform.OSX_ARM64, Platform.LINUX_64
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return locked_workspace(tmp_path, MATRIX)
+
+
+def states(workspace: Workspace) -> dict[str, CellState]:
+    return {cell.name: workspace.state(cell) for cell in workspace.cells()}
+
+
+def record(workspace: Workspace, state: CellState, observed: Observed, digest: str | None = None) -> None:
+    assert state.lock is not None
+    names = ("environment.import", "environment.versions")
+    evidence = Evidence(
+        lock=digest or lock_digest(state.lock),
+        date="2026-11-20",
+        backend="venv",
+        host={"system": "Debian", "gpus": []},
+        observations=tuple(Observation(name=name, observed=observed) for name in names),
+    )
+    (workspace.folder(state.cell) / SMOKE_FILE).write_text(evidence_text(evidence, state.lock))
+
+
+@pytest.mark.parametrize(
+    ("trial", "short", "words"),
+    [
+        (Trial(platform=LINUX), "not tried", "not tried"),
+        (Trial(platform=MAC), "not tried on a Mac", "not tried on a Mac"),
+        (Trial(platform=MAC, is_stale=True), "run is stale", "run is stale"),
+        (Trial(platform=LINUX, evidence=EVIDENCE), "not tried", "not tried"),
+        (
+            Trial(platform=LINUX, evidence=EVIDENCE, counts=GOOD),
+            "works on Linux",
+            "works on Linux (venv), 2026-11-20",
+        ),
+        (
+            Trial(platform=MAC, evidence=EVIDENCE, counts=GOOD),
+            "works on a Mac's CPU",
+            "works on a Mac's CPU (venv), 2026-11-20",
+        ),
+        (
+            Trial(platform=MAC, evidence=EVIDENCE, counts=GOOD, on_gpu=True),
+            "works on a Mac's GPU",
+            "works on a Mac's GPU: Apple M1 (venv), 2026-11-20",
+        ),
+        (
+            Trial(platform=LINUX, evidence=EVIDENCE, counts={**GOOD, Outcome.UNEXPECTED: 3}),
+            "3 unexpected on Linux",
+            "3 unexpected on Linux (venv), 2026-11-20",
+        ),
+        (
+            Trial(platform=LINUX, evidence=EVIDENCE, counts={Outcome.NOT_VERIFIED: 3}),
+            "nothing works on Linux",
+            "nothing works on Linux (venv), 2026-11-20",
+        ),
+    ],
+)
+def test_words(trial: Trial, short: str, words: str) -> None:
+    assert (trial.short, trial.words) == (short, words)
+
+
+def test_evidence_counts_for_its_lock_alone(workspace: Workspace) -> None:
+    state = states(workspace)["linux-64/tf2.18-py3.11"]
+    assert state.lock is not None
+    assert read_evidence(workspace, state.cell, state.lock) is None
+    record(workspace, state, Observed.PASSED, digest="another")
+    assert read_evidence(workspace, state.cell, state.lock) is None
+    assert trials(workspace, [state])[state.cell.name].is_stale
+    record(workspace, state, Observed.PASSED)
+    assert read_evidence(workspace, state.cell, state.lock) is not None
+
+
+def test_tiers(workspace: Workspace) -> None:
+    found = states(workspace)
+    record(workspace, found["linux-64/tf2.18-py3.11"], Observed.PASSED)
+    record(workspace, found["linux-64/tf2.18-py3.10"], Observed.RAISED)
+    record(workspace, found["osx-arm64/tf2.18-py3.11"], Observed.PASSED)
+    known = known_of(workspace, found.values())
+    assert {name: one.tier for name, one in known.items()} == {
+        "linux-64/tf2.18-py3.11": Tier.LINUX,
+        "linux-64/tf2.18-py3.10": Tier.LOCKED,
+        "osx-arm64/tf2.18-py3.11": Tier.MAC_CPU,
+        "osx-arm64/tf2.18-py3.10": Tier.LOCKED,
+    }
+    linux = known["linux-64/tf2.18-py3.11"]
+    assert linux.run["counts"] == {"works": 2}
+    assert (linux.run["date"], linux.run["backend"]) == ("2026-11-20", "venv")
+    assert known["linux-64/tf2.18-py3.10"].smoke == "2 unexpected on Linux"
+    assert known["osx-arm64/tf2.18-py3.10"].run == {"words": "not tried on a Mac"}
