@@ -44,11 +44,10 @@ def test_it_ends_with_what_uses_it(tmp_path: Path) -> None:
 def test_without_moto_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services, "NEEDED", ("moto", "a_module_that_is_not_there"))
     with (
-        pytest.raises(NoServiceError, match="a_module_that_is_not_there") as caught,
+        pytest.raises(NoServiceError, match=r"a_module_that_is_not_there .*metalock\[s3\]"),
         service("s3", PYTHON, tmp_path),
     ):
         pass
-    assert caught.value.hint == "pip install 'metalock[s3]'"
 
 
 def test_a_server_that_ends_at_once_shows_what_it_said(tmp_path: Path) -> None:

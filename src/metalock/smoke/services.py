@@ -48,9 +48,7 @@ def s3_server(python: Path, scratch: Path) -> Iterator[Mapping[str, str]]:
     """An S3 server with a bucket of known objects; `python` is the interpreter that metalock runs on."""
     missing = [module for module in NEEDED if find_spec(module) is None]
     if missing:
-        raise NoServiceError(
-            f"no S3 server: {', '.join(missing)} not installed", hint="pip install 'metalock[s3]'"
-        )
+        raise NoServiceError(f"no S3 server, {', '.join(missing)} not installed (pip install 'metalock[s3]')")
     log = scratch / "s3-server.log"
     log.write_bytes(b"")
     home = scratch / "s3-home"
