@@ -42,6 +42,8 @@ from metalock.platforms import Platform
 
 ABSENT = "absent"
 SECONDS = 60
+FIRST = "environment.toml"
+"""Tried before all else: a test that imports TensorFlow first bears the time that it takes."""
 _TEXTS = ("name", "question", "claim")
 _OPTIONAL_TEXTS = ("service", "scenario")
 _EXPECT_TEXTS = ("outcome", "error", "instead", "source", "why")
@@ -150,7 +152,7 @@ def contract() -> tuple[Capability, ...]:
     """All of it, by area and then in the order written; raise `MatrixError` with every fault of the files."""
     found: list[Capability] = []
     folder = resources.files("metalock.smoke") / "capabilities"
-    for path in sorted(folder.iterdir(), key=lambda path: path.name):
+    for path in sorted(folder.iterdir(), key=lambda path: (path.name != FIRST, path.name)):
         if path.name.endswith(".toml"):
             text = path.read_text(encoding="utf-8")
             found += parse_contract(text, path.name.removesuffix(".toml"))
