@@ -28,7 +28,7 @@ LAYERS: list[list[str]] = [
         "smoke",
     ],
     ["report", "verify", "tiers", "answers", "ci"],
-    ["options", "cli_proof", "cli_verify", "cli", "__main__"],
+    ["options", "commands", "cli", "__main__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 PEERS = {

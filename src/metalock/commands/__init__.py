@@ -1,0 +1,1 @@
+"""One function a command: options to domain values, one call, words for people, an exit code."""
