@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 import click
 
 from metalock.adapters.console import say, say_error
+from metalock.adapters.proc import termination_interrupts
 from metalock.errors import MetalockError, ToolError
 from metalock.listing import NEEDS
 from metalock.matrix.fields import did_you_mean
@@ -91,7 +92,8 @@ def exits_with_its_code(function: Callable[Arguments, int]) -> Callable[Argument
     @functools.wraps(function)
     def wrapped(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         try:
-            code = function(*args, **kwargs)
+            with termination_interrupts():
+                code = function(*args, **kwargs)
         except MetalockError as error:
             say_error(error)
             code = error.exit_code

@@ -5,14 +5,11 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
-from types import FrameType
 
 from metalock.adapters.files import remove_folder
 from metalock.errors import ToolError
@@ -90,20 +87,3 @@ def _await_writers(prefix: Path, waiting: Callable[[str], None]) -> None:
             fcntl.flock(held, fcntl.LOCK_EX)
     finally:
         os.close(held)
-
-
-@contextmanager
-def termination_interrupts() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does, so that what was begun is taken away."""
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

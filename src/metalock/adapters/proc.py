@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from metalock.errors import ToolError, redact
 
@@ -102,3 +104,20 @@ def started(args: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path, lo
         yield child
     finally:
         child.kill()
+
+
+@contextmanager
+def termination_interrupts() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does, so that what was begun is taken away."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -18,7 +18,6 @@ from metalock.adapters.prefix import (
     is_vacant,
     require_writable,
     sweep,
-    termination_interrupts,
     under_construction,
 )
 from metalock.adapters.settings import Settings
@@ -62,7 +61,7 @@ def build(request: BuildRequest, settings: Settings, reporter: Reporter) -> Buil
     cache = Cache(settings.cache)
     cache.prepare()
     prefix = request.prefix
-    with termination_interrupts(), _alone(request, reporter):
+    with _alone(request, reporter):
         sweep(prefix)
         if is_half_built(prefix):
             reporter.note(f"{prefix} is half of a build that was broken off: built anew")
