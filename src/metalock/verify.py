@@ -214,4 +214,5 @@ class _Run:
             date=self.options.date,
             settings=self.settings,
             interrupted=self.stop.is_set,
+            side_by_side=self.options.jobs == 1,
         )

@@ -46,6 +46,8 @@ class SmokeRequest:
     """Areas or names; empty for the whole contract."""
     interrupted: Callable[[], bool] = bool
     """Whether to break off; asked often."""
+    side_by_side: bool = True
+    """Two processes at a time: shorter, and what is measured is disturbed."""
 
 
 def make_place(request: SmokeRequest, scratch: Path) -> Place:

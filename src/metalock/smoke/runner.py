@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable
 from pathlib import Path
 
-from metalock.errors import MetalockError, NothingSelectedError
+from metalock.errors import NothingSelectedError
 from metalock.lock.text import lock_digest
 from metalock.progress import Reporter
 from metalock.smoke.contract import Capability, contract, situation_of
-from metalock.smoke.evidence import Evidence, Observation, Observed, Result, judge
-from metalock.smoke.group import Place, try_together
-from metalock.smoke.place import SmokeRequest, equipped, host_facts, make_place, without_paths
+from metalock.smoke.evidence import Evidence, Observation, Result, judge
+from metalock.smoke.place import SmokeRequest, host_facts, make_place, without_paths
+from metalock.smoke.runs import Runs
 
 
 def run_suite(request: SmokeRequest, reporter: Reporter) -> Evidence:
@@ -38,7 +37,7 @@ def run_suite(request: SmokeRequest, reporter: Reporter) -> Evidence:
 
         reporter.start(f"{request.prefix.name}: capabilities", len(capabilities))
         try:
-            gpus = _run_groups(capabilities, request, place, told)
+            gpus = Runs(request, place, told).run(groups_of(capabilities))
         finally:
             reporter.finish()
     return Evidence(
@@ -85,23 +84,3 @@ def groups_of(capabilities: Iterable[Capability]) -> list[list[Capability]]:
         )
         groups.setdefault(key, []).append(capability)
     return list(groups.values())
-
-
-def _run_groups(
-    capabilities: Sequence[Capability],
-    request: SmokeRequest,
-    place: Place,
-    told: Callable[[Observation], None],
-) -> list[str]:
-    """The names of the GPUs that TensorFlow saw; what can't be had here makes its capabilities unverified."""
-    gpus: list[str] = []
-    for group in groups_of(capabilities):
-        with ExitStack() as stack:
-            try:
-                ready = stack.enter_context(equipped(group[0], request, place))
-            except MetalockError as error:
-                for capability in group:
-                    told(Observation(name=capability.key, observed=Observed.SKIPPED, error=str(error)))
-                continue
-            gpus = try_together(group, ready, told) or gpus
-    return gpus

@@ -1,0 +1,78 @@
+"""Groups of capabilities, one after another or two at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+
+from metalock.errors import MetalockError
+from metalock.smoke.contract import Capability
+from metalock.smoke.evidence import Observation, Observed
+from metalock.smoke.group import Place, try_together
+from metalock.smoke.place import SmokeRequest, equipped
+
+
+class Runs:
+    """One run of the suite: what has been told, and whether it is broken off."""
+
+    def __init__(self, request: SmokeRequest, place: Place, told: Callable[[Observation], None]) -> None:
+        self._request = request
+        self._stop = threading.Event()
+        self._begun = threading.Event()
+        self._mutex = threading.Lock()
+        self._told = told
+        self._place = replace(place, interrupted=self._interrupted)
+        self._gpus: list[str] = []
+
+    def run(self, groups: Sequence[list[Capability]]) -> list[str]:
+        """Try them all; the names of the GPUs that TensorFlow saw.
+
+        The first group is the largest. Beside it run the others, one after another, once TensorFlow's
+        bytecode is compiled, which its first capability shows.
+        """
+        first, others = groups[0], list(enumerate(groups))[1:]
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            try:
+                if self._request.side_by_side:
+                    beside = pool.submit(self._others, others)
+                    self._group(0, first)
+                    self._begun.set()
+                    beside.result()
+                else:
+                    for number, group in enumerate(groups):
+                        self._group(number, group)
+            except BaseException:
+                self._stop.set()
+                self._begun.set()
+                raise
+        return self._gpus
+
+    def _interrupted(self) -> bool:
+        return self._stop.is_set() or self._request.interrupted()
+
+    def _others(self, groups: Sequence[tuple[int, list[Capability]]]) -> None:
+        self._begun.wait()
+        for number, group in groups:
+            self._group(number, group)
+
+    def _group(self, number: int, group: list[Capability]) -> None:
+        """What can't be had on this machine makes its capabilities unverified."""
+        with ExitStack() as stack:
+            try:
+                place = stack.enter_context(equipped(group[0], self._request, self._place))
+            except MetalockError as error:
+                for capability in group:
+                    self._tell(Observation(name=capability.key, observed=Observed.SKIPPED, error=str(error)))
+                return
+            scratch = self._place.scratch / f"group-{number}"
+            scratch.mkdir()
+            found = try_together(group, replace(place, scratch=scratch), self._tell)
+        self._gpus = found or self._gpus
+
+    def _tell(self, observation: Observation) -> None:
+        with self._mutex:
+            self._told(observation)
+        self._begun.set()
