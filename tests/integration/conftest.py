@@ -216,7 +216,7 @@ def sandbox(
     request: pytest.FixtureRequest, locked_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For all but the tests that need this machine's own ways to the network."""
-    if request.node.get_closest_marker("network") is None:
+    if not any(request.node.get_closest_marker(name) for name in ("network", "environment")):
         isolate(tmp_path, monkeypatch)
 
 

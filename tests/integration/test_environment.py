@@ -99,7 +99,11 @@ def test_an_environment_is_what_the_contract_says(env: str, tmp_path: Path) -> N
         done = subprocess.run(
             [metalock, "verify", "--env", env, "--platform", str(HERE)],
             cwd=tmp_path,
-            env={**os.environ, "CONDA_CHANNEL_ALIAS": address},
+            env={
+                **os.environ,
+                "CONDA_CHANNEL_ALIAS": address,
+                "METALOCK_CACHE_DIR": str(tmp_path / "cache"),
+            },
             capture_output=True,
             encoding="utf-8",
             check=False,
