@@ -26,7 +26,8 @@ POLL = 0.25
 NOTED = 10_000_000
 """Bytes from which on a download is announced."""
 CHANNEL_HINT = (
-    "Channels are read from where CONDA_CHANNEL_ALIAS and .condarc say; the next run goes on from here."
+    "Channels are read from where CONDA_CHANNEL_ALIAS and .condarc say; the next run goes on from here. "
+    "Without a channel, --backend venv makes the pip part on an interpreter that is already there."
 )
 
 

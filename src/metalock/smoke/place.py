@@ -25,8 +25,8 @@ from metalock.smoke.scenarios import make_scenario
 from metalock.smoke.services import service
 from metalock.smoke.tools import suite_tools
 
-ERROR_LENGTH = 1000
-"""Characters of an error that are kept."""
+HEAD, TAIL = 700, 300
+"""Characters of an error that are kept: Keras wraps the cause between a long beginning and a long end."""
 _ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
 
 
@@ -144,4 +144,8 @@ def without_paths(observation: Observation, place: Place, prefix: Path, base: st
     }
     for folder, name in names.items():
         error = error.replace(folder, name)
-    return replace(observation, error=_ADDRESS.sub("0x…", error)[:ERROR_LENGTH])
+    return replace(observation, error=_shortened(_ADDRESS.sub("0x…", error)))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= HEAD + TAIL else f"{text[:HEAD]} … {text[-TAIL:]}"
