@@ -117,7 +117,7 @@ def test_an_environment_is_what_the_contract_says(env: str, tmp_path: Path) -> N
     assert Outcome.UNEXPECTED not in counts
     assert counts[Outcome.WORKS] > 100
     assert not re.search(rf"{re.escape(str(tmp_path))}|{re.escape(str(Path.home()))}/", text)
-    assert list((tmp_path / ".envs").glob("*/*")) == []
+    assert list((tmp_path / ".envs").glob("*/[!.]*")) == []
     listed = subprocess.run(
         [metalock, "list", "--env", env, "--platform", str(HERE), "--json"],
         cwd=tmp_path,
