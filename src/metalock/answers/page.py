@@ -22,8 +22,9 @@ HEAD = """\
 # What works in which TensorFlow
 
 Made by `metalock answers --update docs/answers.md` from [the contract](../src/metalock/smoke/capabilities)
-and from what was observed when locked environments were built and tried: change nothing here by hand. Where
-what people say doesn't hold, the run decides, and the page says so.
+and from what was observed when locked environments were built and tried: change nothing here by hand.
+Where what people say does not hold, the run decides, and the page says so. The sentences go by the versions
+that were tried, and by the contract for those between them; the tables show which those are.
 
 | field | means |
 |---|---|

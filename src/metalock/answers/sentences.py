@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from metalock.answers.model import Said, State, Track, label, span
 from metalock.smoke.contract import Expected
@@ -30,6 +31,13 @@ _PREDICATES = {
     State.SKIPPED: "it could not be verified here",
     State.UNTRIED: "it was not tried",
 }
+_TRIED = {
+    State.EXPECTED_ABSENT: State.ABSENT,
+    State.EXPECTED_BROKEN: State.BROKEN,
+    State.UNTRIED: State.WORKS,
+    State.SKIPPED: State.WORKS,
+}
+"""What is told of a state once the capability was tried somewhere else."""
 EXPECTED = (State.EXPECTED_ABSENT, State.EXPECTED_BROKEN)
 _VERDICTS = {True: "holds in", False: "does not hold in"}
 _BY_PYTHON = "depends on the Python in"
@@ -76,21 +84,31 @@ def sentence(track: Track, only: Sequence[State] = tuple(State)) -> str:
 
 
 def _segments(track: Track, only: Sequence[State]) -> Iterator[str]:
-    """What is said of neighbouring versions alike, where one of those states is among it."""
+    """What is said of neighbouring versions alike, where one of those states is among it.
+
+    Where a version, or a Python of it, was not tried, the sentence about its neighbours serves if the
+    contract says the same of it: the table shows which were tried.
+    """
     order = [label(stack) for stack in track.stacks]
-    found: list[tuple[tuple[object, ...], list[str], Mapping[str, Said]]] = []
+    found: list[tuple[tuple[object, ...], list[str], dict[str, list[Said]]]] = []
     for stack, pythons in track.stacks.items():
-        keys = {python: said.key for python, said in pythons.items()}
-        distinct = set(keys.values())
-        key: tuple[object, ...] = (*distinct,) if len(distinct) == 1 else (*keys.items(),)
-        if found and found[-1][0] == key:
-            found[-1] = (key, [*found[-1][1], label(stack)], pythons)
-        else:
-            found.append((key, [label(stack)], pythons))
-    for index, (_, stacks, pythons) in enumerate(found):
+        keys = {python: _key(said, track) for python, said in pythons.items()}
+        alike = len(set(keys.values())) == 1
+        key: tuple[object, ...] = next(iter(keys.values())) if alike else (*keys.items(),)
+        if not found or found[-1][0] != key:
+            found.append((key, [], {}))
+        found[-1][1].append(label(stack))
+        for python, said in pythons.items():
+            found[-1][2].setdefault(python, []).append(said)
+    for index, (_, stacks, pythons_of) in enumerate(found):
         where = _where(stacks, order, is_last=index == len(found) - 1)
-        if any(said.state in only for said in pythons.values()):
-            yield f"{where} {_said_by_python(pythons)}"
+        if any(said.state in only for own in pythons_of.values() for said in own):
+            yield f"{where} {_said_by_python(pythons_of, track)}"
+
+
+def _key(said: Said, track: Track) -> tuple[str, ...]:
+    """Equal where one sentence tells both."""
+    return said.key if not track.is_tried else replace(said, state=_TRIED.get(said.state, said.state)).key
 
 
 def _where(stacks: Sequence[str], order: Sequence[str], *, is_last: bool) -> str:
@@ -101,20 +119,21 @@ def _where(stacks: Sequence[str], order: Sequence[str], *, is_last: bool) -> str
     return f"from TensorFlow {stacks[0]} to {stacks[-1]}"
 
 
-def _said_by_python(pythons: Mapping[str, Said]) -> str:
+def _said_by_python(pythons: Mapping[str, Sequence[Said]], track: Track) -> str:
     groups: dict[tuple[str, ...], list[str]] = {}
-    for python, said in pythons.items():
-        groups.setdefault(said.key, []).append(python)
-    told = [
-        f"{_PREDICATES[pythons[found[-1]].state]}{_on(found, pythons) if len(groups) > 1 else ''}"
-        f"{_details(pythons[found[-1]])}"
-        for found in groups.values()
-    ]
+    for python, own in pythons.items():
+        groups.setdefault(_key(own[-1], track), []).append(python)
+    told = []
+    for found in groups.values():
+        said = _best([said for python in found for said in pythons[python]])
+        on = f" on Python {span(found, list(pythons))}" if len(groups) > 1 else ""
+        told.append(f"{_PREDICATES[said.state]}{on}{_details(said)}")
     return " ".join([told[0], *(f"{text[:1].upper()}{text[1:]}" for text in told[1:])])
 
 
-def _on(found: Sequence[str], pythons: Mapping[str, Said]) -> str:
-    return f" on Python {span(found, list(pythons))}"
+def _best(alike: Sequence[Said]) -> Said:
+    """The newest that was tried, else the newest."""
+    return next((said for said in reversed(alike) if said.state.is_tried), alike[-1])
 
 
 def _details(said: Said) -> str:
