@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from metalock.adapters.cache import Cache
 from metalock.adapters.console import out, say
 from metalock.adapters.files import write_text
 from metalock.adapters.prefix import discard
@@ -16,6 +17,7 @@ from metalock.adapters.uv_install import find_interpreter, read_interpreter
 from metalock.build.builder import build
 from metalock.build.inspect import check_prefix
 from metalock.build.model import Backend, BuildRequest, Built
+from metalock.build.seeds import recall
 from metalock.errors import MetalockError, NothingSelectedError, ToolError, UsageError
 from metalock.lock.model import Lock
 from metalock.matrix.model import Cell
@@ -179,7 +181,7 @@ class _Run:
         built = build(self._request(cell, lock), self.settings, reporter)
         try:
             evidence = run_suite(self._trial(cell, lock, built), reporter)
-            faults = check_prefix(lock, built.prefix)
+            faults = check_prefix(lock, built.prefix, sound=recall(Cache(self.settings.cache)))
             if faults:
                 text = "; ".join(finding.to_text() for finding in faults[:3])
                 raise ToolError(f"the environment is not as locked any more, after the suite: {text}")

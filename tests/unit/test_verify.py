@@ -77,7 +77,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     machine = Machine()
     monkeypatch.setattr(verify, "build", machine.build)
     monkeypatch.setattr(verify, "run_suite", machine.run_suite)
-    monkeypatch.setattr(verify, "check_prefix", lambda _lock, _prefix: machine.faults)
+    monkeypatch.setattr(verify, "check_prefix", lambda _lock, _prefix, **_: machine.faults)
     return machine
 
 
