@@ -17,7 +17,7 @@ from metalock.smoke.contract import Capability
 from metalock.smoke.evidence import Observation, Observed
 
 START_SECONDS = 120
-"""Time limit for Python and pytest to come up."""
+"""Time limit for Python and pytest to come up, and again for TensorFlow."""
 POLL_SECONDS = 0.05
 TAIL = 3000
 """Characters of the output that an error repeats."""
@@ -91,9 +91,9 @@ class _Session:
         return None
 
     def limit(self, limits: Mapping[str, int]) -> int:
-        """Seconds that the present step may take."""
+        """Seconds that the present step may take; the first test of a process imports TensorFlow too."""
         if self.running is not None:
-            return limits[self.running]
+            return limits[self.running] + (0 if self.done else START_SECONDS)
         return END_SECONDS if self.done else START_SECONDS
 
 
@@ -160,7 +160,7 @@ def _cut_short(
     name = session.running
     if name is None:
         return None
-    observed, error = Observed.HUNG, f"no end within {limits[name]} s"
+    observed, error = Observed.HUNG, f"no end within {session.limit(limits)} s"
     if code is not None:
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"the process ended with code {code}"
         words = _last_words(_text(log, session.output))
