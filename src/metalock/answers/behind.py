@@ -63,7 +63,7 @@ def measured_lines(
         yield "|---|---|---|---|---|---|"
         yield from rows
         machines = hosts_of([place for place in environments if place.results])
-        yield from ("", f"As measured on {machines}: other machines give other values.", "")
+        yield from ("", f"As measured on {machines}: other machines, and busier ones, give other values.", "")
 
 
 def _measured(capability: Capability, environments: Sequence[Place]) -> dict[str, list[tuple[Place, float]]]:

@@ -58,6 +58,7 @@ def facts() -> Dict[str, object]:
         "machine": platform.machine(),
         "cpu": cpu(),
         "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1),  # a busy machine's throughputs are low
         "python": platform.python_version(),
         "interpreter": origin(),
         "wheel_platform": sysconfig.get_platform(),
