@@ -9,6 +9,7 @@ from pathlib import Path
 from metalock.adapters.console import out, say
 from metalock.adapters.files import write_text
 from metalock.adapters.settings import read_settings
+from metalock.build.inspect import check_prefix
 from metalock.errors import UsageError
 from metalock.lock.model import Lock
 from metalock.matrix.model import Cell
@@ -37,6 +38,11 @@ def smoke_prefix(
     lock = workspace.state(cell).lock
     if lock is None:
         raise UsageError(f"{cell.name} is not locked", hint="`metalock env` locks it.")
+    if options.record and check_prefix(lock, prefix):
+        raise UsageError(
+            f"{prefix} is not {cell.name} as locked, so that nothing of it can be recorded",
+            hint=f"`metalock build {cell.env} --check {prefix}` tells what differs.",
+        )
     request = SmokeRequest(
         cell=cell,
         lock=lock,

@@ -59,7 +59,10 @@ def select_capabilities(request: SmokeRequest) -> list[Capability]:
         and (not request.only or {capability.area, capability.name, capability.key} & set(request.only))
     ]
     if not chosen:
-        raise NothingSelectedError(f"no capability of that name applies: {', '.join(request.only)}")
+        raise NothingSelectedError(
+            f"no capability of that name applies: {', '.join(request.only)}",
+            hint=f"The areas are {', '.join(dict.fromkeys(capability.area for capability in contract()))}.",
+        )
     return chosen
 
 
