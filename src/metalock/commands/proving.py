@@ -145,7 +145,8 @@ def smoke_command(
     if only and record:
         raise UsageError("--record goes without --only: the evidence is about the whole contract")
     workspace = open_workspace(matrix_file)
-    name = env or prefix.resolve().name
+    prefix = prefix.absolute()
+    name = env or prefix.name
     (cell,) = select(workspace.cells(), platforms=(this_platform(platform),), envs=(name,))
     date = datetime.now(UTC).date().isoformat()
     options = SmokeOptions(date=date, only=only, record=record, as_json=as_json)
