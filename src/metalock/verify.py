@@ -170,9 +170,12 @@ class _Run:
     def verify(self, cell: Cell, lock: Lock, reporter: Reporter) -> Verified:
         try:
             evidence = self._evidence(cell, lock, reporter)
+            write_text(self.workspace.folder(cell) / SMOKE_FILE, evidence_text(evidence, lock))
         except MetalockError as error:
             return Verified(cell=cell, lock=lock, error=error)
-        write_text(self.workspace.folder(cell) / SMOKE_FILE, evidence_text(evidence, lock))
+        except OSError as error:
+            told = ToolError(f"{error.filename or 'a file'}: {error.strerror or error}")
+            return Verified(cell=cell, lock=lock, error=told)
         return Verified(cell=cell, lock=lock, evidence=evidence)
 
     def _evidence(self, cell: Cell, lock: Lock, reporter: Reporter) -> Evidence:

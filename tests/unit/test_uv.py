@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from packaging.utils import parse_wheel_filename
 
@@ -191,3 +195,18 @@ def test_failures(stderr: str, kind: type[Exception]) -> None:
 def test_size_is_the_indexs_own_word() -> None:
     wheel = ResolvedWheel(name="x", version="1", file="f", sha256="0", url="https://example.invalid", size=3)
     assert uv.wheel_size(wheel) == 3
+
+
+def test_uv_is_looked_for_by_one_thread_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = threading.Lock()
+
+    def find_uv_bin() -> str:
+        alone = inside.acquire(blocking=False)
+        assert alone
+        time.sleep(0.02)
+        inside.release()
+        return "/usr/bin/uv"
+
+    monkeypatch.setattr("uv.find_uv_bin", find_uv_bin)
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        assert {str(path) for path in pool.map(lambda _: uv.uv_path(), range(4))} == {"/usr/bin/uv"}

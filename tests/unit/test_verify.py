@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import threading
 from collections.abc import Callable
@@ -137,6 +138,19 @@ def test_a_failure_is_told_and_the_others_go_on(
     assert smoke_files(workspace) == sorted(ENVS[1:])
     told = capsys.readouterr().out
     assert "linux-64/tf2.18-py3.11: failed: the index is down\n     try later" in told
+
+
+def test_a_full_disk_is_told_and_the_others_go_on(
+    workspace: Workspace, machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fill(request: SmokeRequest) -> None:
+        if request.prefix.name == ENVS[1]:
+            raise OSError(errno.ENOSPC, "No space left on device", "events.jsonl")
+
+    machine.during = fill
+    assert run(workspace) == 4
+    assert smoke_files(workspace) == sorted({*ENVS} - {ENVS[1]})
+    assert "tf2.18-py3.12: failed: events.jsonl: No space left on device" in capsys.readouterr().out
 
 
 def test_a_surprise_is_told_and_kept(

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import tempfile
+import threading
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -54,6 +55,8 @@ _INDEX_FAILED = re.compile(
 )
 """Uv's words for an index that can't be reached, refuses, or sends what can't be used."""
 
+_FINDING = threading.Lock()
+"""uv's search asks sysconfig, which up to Python 3.11 can't take two threads at first (cpython#92452)."""
 DISK_FULL = re.compile(r"No space left on device|File too large|[Qq]uota exceeded")
 DISK_HINT = "free some space, or set UV_CACHE_DIR and METALOCK_CACHE_DIR to folders that have it"
 
@@ -97,7 +100,8 @@ def uv_path() -> Path:
             raise ToolError("uv is not installed", hint=f"{sys.executable} -m pip install uv") from None
         return Path(found)
     try:
-        return Path(find_uv_bin())
+        with _FINDING:
+            return Path(find_uv_bin())
     except FileNotFoundError as error:
         raise ToolError(f"uv is not installed: {error}", hint=f"{sys.executable} -m pip install uv") from None
 
