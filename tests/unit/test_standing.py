@@ -8,16 +8,41 @@ import pytest
 from samples import MATRIX, locked_workspace
 
 from metalock.listing import Tier
-from metalock.lock.text import lock_digest
+from metalock.lock.text import lock_digest, parse_lock
 from metalock.platforms import Platform
-from metalock.smoke.evidence import SMOKE_FILE, Evidence, Observation, Observed, Outcome, evidence_text
+from metalock.smoke.evidence import (
+    SMOKE_FILE,
+    Evidence,
+    Observation,
+    Observed,
+    Outcome,
+    evidence_text,
+    parse_evidence,
+)
 from metalock.smoke.standing import Trial, read_evidence, trials
 from metalock.tiers import known_of
-from metalock.workspace import CellState, Workspace
+from metalock.workspace import LOCK_FILE, CellState, Workspace, open_workspace
+
+ROOT = Path(__file__).parents[2]
 
 EVIDENCE = Evidence(lock="", date="2026-11-20", backend="venv", host={"gpus": ["Apple M1"]}, observations=())
 GOOD = {Outcome.WORKS: 2, Outcome.BROKEN: 1, Outcome.NOT_VERIFIED: 1}
 MAC, LINUX = Platform.OSX_ARM64, Platform.LINUX_64
+
+
+def test_what_was_observed_is_what_the_contract_says_now() -> None:
+    """Of this repository: a change of the contract has to hold against every run that is recorded."""
+    workspace, tried = open_workspace(ROOT / "matrix.toml"), 0
+    for path in sorted(workspace.envs.glob(f"*/*/{SMOKE_FILE}")):
+        lock = parse_lock(path.with_name(LOCK_FILE).read_text(encoding="utf-8"))
+        evidence = parse_evidence(path.read_bytes())
+        assert evidence is not None, path
+        if evidence.lock == lock_digest(lock):
+            surprises = [r.observation.name for r in evidence.results(lock) if r.is_surprise]
+            assert surprises == [], f"{path.parent.name}: {surprises}"
+            assert evidence_text(evidence, lock) == path.read_text(encoding="utf-8"), path
+            tried += 1
+    assert tried > 0
 
 
 @pytest.fixture

@@ -129,6 +129,16 @@ def test_evidence_of_another_lock_is_stale(workspace: Workspace, machine: Machin
     assert machine.built == [ENVS[1]]
 
 
+def test_known_evidence_is_judged_by_the_present_contract(workspace: Workspace, machine: Machine) -> None:
+    run(workspace)
+    path = workspace.envs / "linux-64" / ENVS[1] / SMOKE_FILE
+    good = path.read_text(encoding="utf-8")
+    path.write_text(good.replace('"works"', '"unexpected"'), encoding="utf-8")
+    machine.built.clear()
+    run(workspace)
+    assert (machine.built, path.read_text(encoding="utf-8")) == ([], good)
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_failure_is_told_and_the_others_go_on(
     workspace: Workspace, machine: Machine, capsys: pytest.CaptureFixture[str], jobs: int
