@@ -76,14 +76,14 @@ def make_place(request: SmokeRequest, scratch: Path) -> Place:
 
 
 @contextmanager
-def equipped(capability: Capability, request: SmokeRequest, place: Place) -> Iterator[Place]:
+def equipped(capability: Capability, place: Place, second_installs: SecondInstalls) -> Iterator[Place]:
     """The place with what this capability asks for: variables, a server, a prefix of its own.
 
     Raises a `MetalockError` for what can't be had on this machine.
     """
     place = replace(place, environment={**place.environment, **capability.env})
     if capability.scenario:
-        place = replace(place, python=_after_second_install(capability.scenario, request, place))
+        place = replace(place, python=second_installs.python(capability.scenario))
     if not capability.service:
         yield place
         return
@@ -91,19 +91,34 @@ def equipped(capability: Capability, request: SmokeRequest, place: Place) -> Ite
         yield replace(place, environment={**place.environment, **variables})
 
 
-def _after_second_install(scenario: str, request: SmokeRequest, place: Place) -> Path:
-    folder = place.scratch / "scenarios"
-    folder.mkdir(exist_ok=True)
-    python = make_scenario(
-        request.lock,
-        request.python,
-        scenario,
-        folder,
-        exclude_newer=request.cell.exclude_newer,
-        settings=request.settings,
-    )
-    _share_bytecode(request.prefix, folder / scenario, _pycache(place.scratch))
-    return python
+class SecondInstalls:
+    """The prefixes in which something was installed on top of the lock, each made once."""
+
+    def __init__(self, request: SmokeRequest, scratch: Path) -> None:
+        self._request = request
+        self._scratch = scratch
+        self._made: dict[str, Path] = {}
+
+    def make(self, scenario: str) -> Path:
+        """Its interpreter; raise a `MetalockError` for what can't be had on this machine."""
+        if scenario not in self._made:
+            folder = self._scratch / "scenarios"
+            folder.mkdir(exist_ok=True)
+            self._made[scenario] = make_scenario(
+                self._request.lock,
+                self._request.python,
+                scenario,
+                folder,
+                exclude_newer=self._request.cell.exclude_newer,
+                settings=self._request.settings,
+            )
+        return self._made[scenario]
+
+    def python(self, scenario: str) -> Path:
+        """The same, with the bytecode that was compiled up to now."""
+        python = self.make(scenario)
+        _share_bytecode(self._request.prefix, self._scratch / "scenarios" / scenario, _pycache(self._scratch))
+        return python
 
 
 def _pycache(scratch: Path) -> Path:
