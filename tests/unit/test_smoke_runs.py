@@ -86,7 +86,9 @@ class Suite:
         made = [
             [capability(name, "s3" if "s3" in name else "") for name in group.split()] for group in groups
         ]
-        return Runs(request, self.place, self.told.append).run(made)
+        runs = Runs(request, self.place, self.told.append)
+        self.faults = runs.faults
+        return runs.run(made)
 
     @property
     def names(self) -> list[str]:
@@ -126,6 +128,7 @@ def test_what_cant_be_had_is_not_verified(suite: Suite, *, side_by_side: bool) -
     found = {observation.name: observation for observation in suite.told}
     assert found["a.s3-read"].observed is found["a.s3-list"].observed is Observed.SKIPPED
     assert found["a.s3-read"].error == "no s3"
+    assert suite.faults == ["no s3"]
     assert found["a.last"].observed is Observed.PASSED
 
 

@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -25,7 +25,7 @@ from metalock.smoke.scenarios import make_scenario
 from metalock.smoke.services import service
 from metalock.smoke.tools import suite_tools
 
-HEAD, TAIL = 700, 300
+HEAD, TAIL = 700, 700
 """Characters of an error that are kept: Keras wraps the cause between a long beginning and a long end."""
 _ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
 
@@ -129,11 +129,24 @@ def _share_bytecode(prefix: Path, other: Path, pycache: Path) -> None:
     """What was compiled for the one serves the other, as far as their files are the same.
 
     TensorFlow takes longer to compile than to try. Python compares each source's time and size, and
-    writes anew into another file, so that the links do no harm.
+    writes anew into another file, so that the links do no harm. Processes may be compiling meanwhile:
+    what they haven't finished is left out.
     """
     compiled = pycache / prefix.absolute().relative_to("/")
     if compiled.is_dir():
-        shutil.copytree(compiled, pycache / other.relative_to("/"), copy_function=os.link, dirs_exist_ok=True)
+        target = pycache / other.relative_to("/")
+        shutil.copytree(
+            compiled,
+            target,
+            ignore=shutil.ignore_patterns("*.pyc.*"),
+            copy_function=_link_if_there,
+            dirs_exist_ok=True,
+        )
+
+
+def _link_if_there(source: str, target: str) -> None:
+    with suppress(FileNotFoundError, FileExistsError):
+        os.link(source, target)
 
 
 def host_facts(place: Place) -> dict[str, object]:

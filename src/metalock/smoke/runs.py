@@ -27,6 +27,8 @@ class Runs:
         self._place = replace(place, interrupted=self._interrupted)
         self._second_installs = SecondInstalls(request, place.scratch)
         self._gpus: list[str] = []
+        self.faults: list[str] = []
+        """Why something could not be tried, other than for want of a device."""
 
     def run(self, groups: Sequence[list[Capability]]) -> list[str]:
         """Try them all; the names of the GPUs that TensorFlow saw.
@@ -69,6 +71,7 @@ class Runs:
             try:
                 place = stack.enter_context(equipped(group[0], self._place, self._second_installs))
             except MetalockError as error:
+                self.faults.append(str(error))
                 for capability in group:
                     self._tell(Observation(name=capability.key, observed=Observed.SKIPPED, error=str(error)))
                 return

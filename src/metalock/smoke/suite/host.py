@@ -16,6 +16,7 @@ ORIGINS = {
     "hostedtoolcache": "GitHub Actions",
     "Cellar": "Homebrew",
     "homebrew": "Homebrew",
+    "/usr/local/opt/": "Homebrew",
     "Python.framework": "python.org",
     "uv/python": "uv",
     "/usr": "the system",
@@ -25,6 +26,11 @@ ORIGINS = {
 def sysctl(name: str) -> str:
     done = subprocess.run(["/usr/sbin/sysctl", "-n", name], stdout=subprocess.PIPE, check=False)
     return done.stdout.decode("utf-8", "replace").strip()
+
+
+def is_virtual_mac() -> bool:
+    """macOS in a virtual machine: what it shows as a GPU can't compute (actions/runner-images#9918)."""
+    return sys.platform == "darwin" and sysctl("kern.hv_vmm_present") == "1"
 
 
 def cpu() -> str:
@@ -65,6 +71,7 @@ def facts() -> Dict[str, object]:
     }
     if sys.platform == "darwin":
         found["translated"] = sysctl("sysctl.proc_translated") == "1"  # Rosetta
+        found["virtual"] = is_virtual_mac()
     else:
         found["glibc"] = platform.libc_ver()[1]
     return found
