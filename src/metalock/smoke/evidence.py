@@ -110,7 +110,7 @@ class Evidence:
 
     def results(self, lock: Lock) -> list[Result]:
         """Every observation that the contract still knows, in the contract's order."""
-        return judge(self.observations, situation_of(lock))
+        return judge(self.observations, situation_of(lock, self.host))
 
 
 def require_recordable(evidence: Evidence) -> None:

@@ -22,13 +22,13 @@ def run_suite(request: SmokeRequest, reporter: Reporter) -> Evidence:
     Raises `NothingSelectedError` if none applies, `ToolError` if the suite can't run there.
     """
     capabilities = select_capabilities(request)
-    situation = situation_of(request.lock)
     observations: list[Observation] = []
     with tempfile.TemporaryDirectory(prefix="metalock-smoke-") as name:
         scratch = Path(name).resolve()
         place = make_place(request, scratch)
         host = host_facts(place)
         base = str(host.pop("base"))
+        situation = situation_of(request.lock, host)
 
         def told(observation: Observation) -> None:
             observation = without_paths(observation, place, request.prefix, base)
