@@ -31,7 +31,7 @@ class Wanted(StrEnum):
 def cells_to_verify(
     workspace: Workspace, cells: Iterable[Cell], wanted: Wanted, *, again: bool
 ) -> list[Cell]:
-    """Those that are locked and that this evidence can be had of; with `again` also what has it already."""
+    """Those that are locked and that this evidence can be had of; with `again` also known ones."""
     able = [cell for cell in cells if wanted is Wanted.CPU or _has_metal(cell)]
     states = [state for cell in able if (state := workspace.state(cell)).lock is not None]
     found = trials(workspace, states)
@@ -39,7 +39,8 @@ def cells_to_verify(
     for state in states:
         trial = found[state.cell.name]
         done = trial.on_gpu if wanted is Wanted.GPU else trial.evidence is not None
-        if again or not done:
+        lowers = wanted is Wanted.CPU and trial.on_gpu  # it would take the place of what a GPU vouched for
+        if not done or (again and not lowers):
             todo.append(state.cell)
     return todo
 

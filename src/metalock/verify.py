@@ -22,7 +22,14 @@ from metalock.errors import MetalockError, NothingSelectedError, ToolError, Usag
 from metalock.lock.model import Lock
 from metalock.matrix.model import Cell
 from metalock.progress import Reporter
-from metalock.smoke.evidence import SMOKE_FILE, Evidence, Outcome, counts_of, evidence_text
+from metalock.smoke.evidence import (
+    SMOKE_FILE,
+    Evidence,
+    Outcome,
+    counts_of,
+    evidence_text,
+    require_recordable,
+)
 from metalock.smoke.place import SmokeRequest
 from metalock.smoke.runner import run_suite
 from metalock.smoke.standing import read_evidence
@@ -192,6 +199,7 @@ class _Run:
         built = build(self._request(cell, lock), self.settings, reporter)
         try:
             evidence = run_suite(self._trial(cell, lock, built), reporter)
+            require_recordable(evidence)
             faults = check_prefix(lock, built.prefix, sound=recall(Cache(self.settings.cache)))
             if faults:
                 text = "; ".join(finding.to_text() for finding in faults[:3])

@@ -188,6 +188,15 @@ def test_built_checked_and_left_alone(yard: Yard, backend: tuple[str, ...]) -> N
     assert not (yard.prefix / MARKER).exists()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere files are cloned, which no link count shows")
+def test_files_are_linked_where_they_can_be(yard: Yard, backend: tuple[str, ...]) -> None:
+    yard.build(*backend)
+    assert (yard.site / "numpy" / "data.bin").stat().st_nlink > 1
+    if not backend:
+        (library,) = {path.resolve() for path in (yard.prefix / "lib").glob("python3*/os.py")}
+        assert library.stat().st_nlink > 1
+
+
 def damage_file(yard: Yard) -> None:
     (yard.site / "numpy" / "data.bin").unlink()
     (yard.site / "numpy" / "data.bin").write_bytes(bytes(999) + b"!")

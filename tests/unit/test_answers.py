@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import filter as filter_names
 from pathlib import Path
 
 import pytest
 
+from metalock.answers.behind import speed_verdict
 from metalock.answers.model import Place, State, Track, track_of
 from metalock.answers.page import page
 from metalock.answers.sentences import code, line, sentence, source_link, verdict
@@ -174,6 +175,22 @@ def claim(holds_if: Expected) -> Claim:
 def test_the_run_decides_what_people_say(places: list[Place], holds_if: Expected, words: str) -> None:
     ordered = sorted(places, key=lambda place: list(STACKS).index(place.stack))
     assert verdict(claim(holds_if), track(places=ordered), "Linux").removeprefix("On Linux ") == words
+
+
+def test_measured_speeds_decide_too() -> None:
+    said = Claim(text="It is slow.", decided_by="images.flow", slower=("mine", "theirs"))
+    places = [
+        linux("tf2.9", "3.8", PASSED, Observation(name="", observed=Observed.PASSED, values=values))
+        for values in ({"mine": 10, "theirs": 40}, {"mine": 30, "theirs": 20}, {"mine": 5, "theirs": 10}, {})
+    ]
+    assert speed_verdict(said, places, "Linux") == (
+        "On Linux it holds in 2 of 3 environments: 0.5 times the speed in the median, 0.25 to 1.5."
+    )
+    wrong = linux("tf2.9", "3.8", PASSED, replace(RAISED, values={"mine": 10, "theirs": 40}))
+    assert speed_verdict(said, [wrong], "Linux") == "Not measured yet, so nothing is said of it."
+    assert "It is slow. **On Linux it holds in 2 of 3" in page(
+        [Question(text="?", claims=(said,))], CAPABILITIES, places
+    )
 
 
 QUESTION = Question(

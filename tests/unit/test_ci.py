@@ -26,7 +26,9 @@ def workspace(tmp_path: Path) -> Workspace:
     return locked_workspace(tmp_path, METAL)
 
 
-def record(workspace: Workspace, cell: Cell, digest: str | None = None) -> None:
+def record(
+    workspace: Workspace, cell: Cell, digest: str | None = None, tried: str = "environment.import"
+) -> None:
     lock = workspace.state(cell).lock
     assert lock is not None
     evidence = Evidence(
@@ -34,7 +36,7 @@ def record(workspace: Workspace, cell: Cell, digest: str | None = None) -> None:
         date="2026-11-20",
         backend="conda",
         host={},
-        observations=(Observation(name="environment.import", observed=Observed.PASSED),),
+        observations=(Observation(name=tried, observed=Observed.PASSED),),
     )
     (workspace.folder(cell) / SMOKE_FILE).write_text(evidence_text(evidence, lock))
 
@@ -59,6 +61,15 @@ def test_the_gpu_is_wanted_where_there_is_metal_and_none_was_tried(workspace: Wo
     assert names(workspace, Wanted.GPU) == macs
     record(workspace, next(cell for cell in workspace.cells() if cell.name == macs[0]))
     assert names(workspace, Wanted.GPU) == macs, "what ran on the CPU alone says nothing of the GPU"
+
+
+def test_a_run_without_a_gpu_never_takes_the_place_of_one_with_it(workspace: Workspace) -> None:
+    mac = next(cell for cell in workspace.cells() if cell.name == "osx-arm64/tf2.18-py3.10")
+    record(workspace, mac, tried="numbers.matmul@gpu")
+    assert mac.name not in names(workspace, again=True)
+    assert mac.name in names(workspace, Wanted.GPU, again=True)
+    record(workspace, mac)
+    assert mac.name in names(workspace, again=True)
 
 
 def test_a_job_each() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from samples import locked_workspace
 
-from metalock.errors import UsageError
+from metalock.errors import ToolError, UsageError
 from metalock.findings import Finding, Rule
 from metalock.lock.text import lock_digest
 from metalock.matrix.expand import select
@@ -24,13 +24,14 @@ from metalock.workspace import Workspace
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     def run_suite(request: SmokeRequest, _reporter: Reporter) -> Evidence:
-        observed = Observed.PASSED if request.prefix.name == "good" else Observed.RAISED
+        observed = Observed.RAISED if request.prefix.name == "bad" else Observed.PASSED
         return Evidence(
             lock=lock_digest(request.lock),
             date=request.date,
             backend=request.backend,
             host={},
             observations=(Observation(name="environment.import", observed=observed, error="Error: no"),),
+            faults=("no S3 server",) if request.prefix.name == "poor" else (),
         )
 
     monkeypatch.setattr(commands, "run_suite", run_suite)
@@ -76,3 +77,20 @@ def test_another_set_is_not_recorded(workspace: Workspace, monkeypatch: pytest.M
         smoke(workspace, "good", record=True)
     assert recorded(workspace) == []
     assert smoke(workspace, "good") == 0
+
+
+def test_a_set_that_the_suite_changed_is_not_recorded(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = iter([[], [Finding(rule=Rule.MISSING, where="numpy", detail="is not there")]])
+    monkeypatch.setattr(commands, "check_prefix", lambda _lock, _prefix: next(found))
+    with pytest.raises(UsageError, match=r"not .* as locked"):
+        smoke(workspace, "good", record=True)
+    assert recorded(workspace) == []
+
+
+def test_what_could_not_be_tried_for_the_moment_is_shown_and_not_recorded(workspace: Workspace) -> None:
+    assert smoke(workspace, "poor") == 0
+    with pytest.raises(ToolError, match="not recorded, since not all could be tried: no S3 server"):
+        smoke(workspace, "poor", record=True)
+    assert recorded(workspace) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,25 @@ def test_conditions(when: str, versions: dict[str, str], *, holds: bool) -> None
     assert expected.outcome is (Expected.ABSENT if holds else Expected.WORKS)
 
 
+@pytest.mark.parametrize(
+    ("cpu", "instructions", "holds"),
+    [
+        ("without avx512f", {"avx2"}, True),
+        ("without avx512f", {"avx2", "avx512f"}, False),
+        ("with avx512f", {"avx2", "avx512f"}, True),
+        ("with avx512f", set(), False),
+        ("without avx512f", None, False),
+        ("with avx512f", None, False),
+    ],
+)
+def test_the_processor_may_count(cpu: str, instructions: set[str] | None, *, holds: bool) -> None:
+    text = f'{MINIMAL}[[capability.expect]]\nwhen = {{ cpu = "{cpu}" }}\n'
+    (capability,) = parse_contract(text + 'outcome = "broken"\nerror = "e"\nsource = "s#1"\n', "area")
+    known = None if instructions is None else frozenset(instructions)
+    expected = capability.expected(replace(situation(), instructions=known))
+    assert expected.outcome is (Expected.BROKEN if holds else Expected.WORKS)
+
+
 def test_devices_make_two() -> None:
     text = f'{MINIMAL}devices = true\n[[capability.expect]]\nwhen = {{ device = "gpu" }}\n'
     text += 'outcome = "broken"\nerror = "e"\nsource = "s#1"\n'
@@ -88,7 +108,7 @@ def test_devices_make_two() -> None:
 def test_every_fault_is_named() -> None:
     text = f"""{MINIMAL}need = ["x"]
 [[capability.expect]]
-when = {{ keras = "three" }}
+when = {{ keras = "three", cpu = "avx512f" }}
 outcome = "brocken"
 [[capability.expect]]
 outcome = "broken"
@@ -101,6 +121,7 @@ error = "e"
         "capabilities/area.toml",
         'did you mean "needs"',
         "keras",
+        "cpu: expected 'with …'",
         "works, absent, broken",
         "source",
     ):

@@ -10,11 +10,19 @@ import pytest
 from samples import cell, lock_of
 
 from metalock.adapters.settings import Settings
-from metalock.errors import NothingSelectedError
+from metalock.errors import FetchError, NothingSelectedError
 from metalock.smoke import place as place_module
 from metalock.smoke.evidence import Observation, Observed
 from metalock.smoke.group import Place
-from metalock.smoke.place import HEAD, TAIL, SmokeRequest, _share_bytecode, make_place, without_paths
+from metalock.smoke.place import (
+    HEAD,
+    TAIL,
+    SecondInstalls,
+    SmokeRequest,
+    _share_bytecode,
+    make_place,
+    without_paths,
+)
 from metalock.smoke.runner import select_capabilities
 
 
@@ -81,6 +89,25 @@ def test_bytecode_is_shared_and_the_original_stays(tmp_path: Path) -> None:
     (new := shared.with_name("new")).write_bytes(b"other code")
     new.replace(shared)  # as Python writes bytecode
     assert compiled.read_bytes() == b"code"
+
+
+def test_a_second_install_is_made_once(
+    request_here: SmokeRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def make_scenario(_lock: object, _python: Path, scenario: str, folder: Path, **_: object) -> Path:
+        made.append(scenario)
+        if len(made) == 1:
+            raise FetchError("the index is down")
+        return folder / scenario / "bin" / "python"
+
+    monkeypatch.setattr(place_module, "make_scenario", make_scenario)
+    installs = SecondInstalls(request_here, tmp_path)
+    with pytest.raises(FetchError):
+        installs.make("pandas")
+    assert installs.make("pandas") == installs.python("pandas") == tmp_path / "scenarios/pandas/bin/python"
+    assert made == ["pandas", "pandas"]
 
 
 def test_nothing_compiled_is_nothing_to_share(tmp_path: Path) -> None:

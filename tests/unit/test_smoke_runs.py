@@ -13,6 +13,7 @@ from samples import cell, lock_of
 
 from metalock.adapters.settings import Settings
 from metalock.errors import ToolError
+from metalock.smoke import place as place_module
 from metalock.smoke import runs
 from metalock.smoke.contract import Capability
 from metalock.smoke.evidence import Observation, Observed
@@ -24,7 +25,10 @@ Try = Callable[[Capability, Place], None]
 
 
 def capability(name: str, service: str = "") -> Capability:
-    return Capability(name=name, area="a", question="q", claim="c", env={}, service=service)
+    scenario = name.partition("after-")[2]
+    return Capability(
+        name=name, area="a", question="q", claim="c", env={}, service=service, scenario=scenario
+    )
 
 
 class Suite:
@@ -36,6 +40,10 @@ class Suite:
         self.act: Try = lambda _capability, _place: None
         monkeypatch.setattr(runs, "try_together", self.try_together)
         monkeypatch.setattr(runs, "equipped", self.equipped)
+        self.made: list[str] = []
+        self.failing = ""
+        self.all_made = threading.Event()
+        monkeypatch.setattr(place_module, "make_scenario", self.make_scenario)
         self.place = Place(
             python=Path("python"),
             driver=Path("driver"),
@@ -53,8 +61,17 @@ class Suite:
             told(Observation(name=one.key, observed=Observed.PASSED))
         return ["Apple M1"] if group[0].name == "a.gpu" else None
 
+    def make_scenario(
+        self, _lock: object, _interpreter: Path, scenario: str, folder: Path, **_: object
+    ) -> Path:
+        self.made.append(scenario)
+        if scenario == self.failing:
+            raise ToolError(f"no {scenario}")
+        self.all_made.set()
+        return folder / scenario / "bin" / "python"
+
     @contextmanager
-    def equipped(self, one: Capability, _request: object, place: Place) -> Iterator[Place]:
+    def equipped(self, one: Capability, place: Place, _second_installs: object) -> Iterator[Place]:
         if one.service:
             raise ToolError(f"no {one.service}")
         yield place
@@ -69,7 +86,9 @@ class Suite:
         made = [
             [capability(name, "s3" if "s3" in name else "") for name in group.split()] for group in groups
         ]
-        return Runs(request, self.place, self.told.append).run(made)
+        runs = Runs(request, self.place, self.told.append)
+        self.faults = runs.faults
+        return runs.run(made)
 
     @property
     def names(self) -> list[str]:
@@ -109,7 +128,20 @@ def test_what_cant_be_had_is_not_verified(suite: Suite, *, side_by_side: bool) -
     found = {observation.name: observation for observation in suite.told}
     assert found["a.s3-read"].observed is found["a.s3-list"].observed is Observed.SKIPPED
     assert found["a.s3-read"].error == "no s3"
+    assert suite.faults == ["no s3"]
     assert found["a.last"].observed is Observed.PASSED
+
+
+def test_prefixes_are_made_while_the_first_capability_compiles(suite: Suite) -> None:
+    def act(one: Capability, _place: Place) -> None:
+        if one.name == "a.one":
+            assert suite.all_made.wait(10)
+
+    suite.failing = "pandas"  # which is told when its turn comes
+    suite.act = act
+    suite.run("a.one", "a.after-pandas", "a.other", "a.after-numpy a.again-after-numpy")
+    assert suite.made == ["pandas", "numpy"]
+    assert suite.names == ["a.one", "a.after-pandas", "a.other", "a.after-numpy", "a.again-after-numpy"]
 
 
 @pytest.mark.parametrize("failing", ["a.one", "a.other"])

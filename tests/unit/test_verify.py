@@ -44,6 +44,7 @@ class Machine:
         self.broken: set[str] = set()
         self.observed = Observed.PASSED
         self.faults: list[object] = []
+        self.lacking: tuple[str, ...] = ()
         self.during: Callable[[SmokeRequest], None] = lambda _: None
         self._lock = threading.Lock()
 
@@ -70,6 +71,7 @@ class Machine:
             backend=request.backend,
             host={},
             observations=(observation,),
+            faults=self.lacking,
         )
 
 
@@ -179,6 +181,15 @@ def test_an_environment_that_the_suite_changed_is_no_evidence(workspace: Workspa
     machine.faults = [Finding(rule=Rule.MISSING, where="numpy", detail="is gone")]
     assert run(workspace) == 4
     assert smoke_files(workspace) == []
+
+
+def test_what_a_server_kept_from_being_tried_is_no_evidence(
+    workspace: Workspace, machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.lacking = ("the index is down",)
+    assert run(workspace) == 4
+    assert smoke_files(workspace) == []
+    assert "not recorded, since not all could be tried: the index is down" in capsys.readouterr().out
 
 
 def test_keep_leaves_the_environments(workspace: Workspace, machine: Machine) -> None:

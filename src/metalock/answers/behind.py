@@ -9,6 +9,7 @@ from metalock.answers.model import Place, label, span
 from metalock.platforms import Platform
 from metalock.smoke.contract import Capability
 from metalock.smoke.evidence import Evidence, Outcome
+from metalock.smoke.questions import Claim
 
 WHOLE_FROM = 100
 
@@ -66,17 +67,38 @@ def measured_lines(
         yield from ("", f"As measured on {machines}: other machines, and busier ones, give other values.", "")
 
 
+def speed_verdict(claim: Claim, environments: Sequence[Place], name: str) -> str:
+    """Whether one of two measured speeds is the smaller, and by how much; environments of one platform."""
+    slower, faster = claim.slower
+    found = [_numbers(claim.decided_by, place) for place in environments]
+    ratios = [values[slower] / values[faster] for values in found if slower in values and values.get(faster)]
+    if not ratios:
+        return "Not measured yet, so nothing is said of it."
+    held = sum(ratio < 1 for ratio in ratios)
+    middle, least, most = (_number(value) for value in (median(ratios), min(ratios), max(ratios)))
+    of = f"{held} of {len(ratios)} environments"
+    return f"On {name} it holds in {of}: {middle} times the speed in the median, {least} to {most}."
+
+
 def _measured(capability: Capability, environments: Sequence[Place]) -> dict[str, list[tuple[Place, float]]]:
     """By name with unit: the numbers among the values, and where each is from."""
     found: dict[str, list[tuple[Place, float]]] = {}
     for place in environments:
-        result = place.results.get(capability.key)
-        if result is None or result.outcome is not Outcome.WORKS:
-            continue
-        for name, value in result.observation.values.items():
-            if isinstance(value, (int, float)) and not isinstance(value, bool):
-                found.setdefault(name, []).append((place, float(value)))
+        for name, value in _numbers(capability.key, place).items():
+            found.setdefault(name, []).append((place, value))
     return found
+
+
+def _numbers(key: str, place: Place) -> dict[str, float]:
+    """What a capability measured there, if it came out as it should."""
+    result = place.results.get(key)
+    if result is None or result.outcome is not Outcome.WORKS:
+        return {}
+    return {
+        name: float(value)
+        for name, value in result.observation.values.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    }
 
 
 def _row(capability: Capability, platform: str, unit: str, places: Sequence[tuple[Place, float]]) -> str:

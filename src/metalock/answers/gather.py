@@ -39,7 +39,7 @@ def _place(workspace: Workspace, cell: Cell) -> Place | None:
         stack=cell.stack,
         python=cell.python,
         platform=cell.platform,
-        situation=situation_of(state.lock),
+        situation=situation_of(state.lock, evidence.host if evidence is not None else None),
         evidence=evidence,
         results={result.capability.key: result for result in results},
     )

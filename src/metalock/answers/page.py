@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from metalock.answers.behind import evidence_lines, hosts_of, measured_lines
+from metalock.answers.behind import evidence_lines, hosts_of, measured_lines, speed_verdict
 from metalock.answers.model import Place, State, Track, label, track_of
 from metalock.answers.sentences import EXPECTED, sentence, verdict
 from metalock.platforms import Platform
 from metalock.smoke.contract import Capability
-from metalock.smoke.questions import Question
+from metalock.smoke.questions import Claim, Question
 
 NAMES = {
     Platform.LINUX_64: "Linux",
@@ -81,8 +81,7 @@ def _section(
     if question.answer and (question.carried_by in tried or not question.carried_by):
         yield from (question.answer, "")
     for claim in question.claims:
-        decided = [t for t in tracks[Platform.LINUX_64] if claim.decided_by in _names(t.capability)]
-        words = verdict(claim, decided[0] if decided else None, NAMES[Platform.LINUX_64])
+        words = _decided(claim, tracks[Platform.LINUX_64], environments)
         yield f"- What people say: {claim.text} **{words}**"
     if question.claims:
         yield ""
@@ -99,6 +98,15 @@ def _section(
     if question.pages:
         more = ", ".join(f"[{text}]({path})" for text, path in question.pages.items())
         yield from (f"More: {more}.", "")
+
+
+def _decided(claim: Claim, tracks: Sequence[Track], environments: Sequence[Place]) -> str:
+    """What the runs on Linux say of it."""
+    name = NAMES[Platform.LINUX_64]
+    if claim.slower:
+        return speed_verdict(claim, [p for p in environments if p.platform is Platform.LINUX_64], name)
+    track = next((t for t in tracks if claim.decided_by in _names(t.capability)), None)
+    return verdict(claim, track, name)
 
 
 def _names(capability: Capability) -> tuple[str, str]:

@@ -14,7 +14,14 @@ from metalock.errors import UsageError
 from metalock.lock.model import Lock
 from metalock.matrix.model import Cell
 from metalock.progress import Reporter
-from metalock.smoke.evidence import SMOKE_FILE, Evidence, Outcome, counts_of, evidence_text
+from metalock.smoke.evidence import (
+    SMOKE_FILE,
+    Evidence,
+    Outcome,
+    counts_of,
+    evidence_text,
+    require_recordable,
+)
 from metalock.smoke.place import SmokeRequest
 from metalock.smoke.runner import run_suite
 from metalock.workspace import Workspace
@@ -38,11 +45,8 @@ def smoke_prefix(
     lock = workspace.state(cell).lock
     if lock is None:
         raise UsageError(f"{cell.name} is not locked", hint="`metalock env` locks it.")
-    if options.record and check_prefix(lock, prefix):
-        raise UsageError(
-            f"{prefix} is not {cell.name} as locked, so that nothing of it can be recorded",
-            hint=f"`metalock build {cell.env} --check {prefix}` tells what differs.",
-        )
+    if options.record:
+        _require_locked(cell, lock, prefix)
     request = SmokeRequest(
         cell=cell,
         lock=lock,
@@ -55,12 +59,22 @@ def smoke_prefix(
     )
     evidence = run_suite(request, reporter)
     if options.record:
+        require_recordable(evidence)
+        _require_locked(cell, lock, prefix)
         write_text(workspace.folder(cell) / SMOKE_FILE, evidence_text(evidence, lock))
     if options.as_json:
         out(evidence_text(evidence, lock).rstrip())
     for line in summary_lines(evidence, lock):
         say(line)
     return 1 if Outcome.UNEXPECTED in counts_of(evidence.results(lock)) else 0
+
+
+def _require_locked(cell: Cell, lock: Lock, prefix: Path) -> None:
+    if check_prefix(lock, prefix):
+        raise UsageError(
+            f"{prefix} is not {cell.name} as locked, so that nothing of it can be recorded",
+            hint=f"`metalock build {cell.env} --check {prefix}` tells what differs.",
+        )
 
 
 def summary_lines(evidence: Evidence, lock: Lock) -> Iterator[str]:

@@ -15,7 +15,8 @@ Tables of `capabilities/*.toml`, one file an area, in the order that they are to
     seconds = 60                    # time limit
 
     [[capability.expect]]           # the first whose `when` holds counts; where none does, it works
-    when = { keras = ">=3", python = ">=3.9", platform = "osx-*", device = "gpu", tf-keras = "absent" }
+    when = { keras = ">=3", python = ">=3.9", platform = "osx-*", device = "gpu", tf-keras = "absent",
+             cpu = "without avx512f" }
     outcome = "absent"              # works; absent: not in this version; broken: there, and wrong
     error = "…"                     # a part of what is observed, for absent and broken
     instead = "…"                   # what to use, for absent
@@ -25,6 +26,7 @@ Tables of `capabilities/*.toml`, one file an area, in the order that they are to
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -44,6 +46,7 @@ ABSENT = "absent"
 SECONDS = 60
 FIRST = "environment.toml"
 """Tried before all else: a test that imports TensorFlow first bears the time that it takes."""
+_CPU = re.compile(r"(with|without) ([a-z0-9_]+)")
 _TEXTS = ("name", "question", "claim")
 _OPTIONAL_TEXTS = ("service", "scenario")
 _EXPECT_TEXTS = ("outcome", "error", "instead", "source", "why")
@@ -67,15 +70,19 @@ class Situation:
     python: str
     versions: Mapping[str, str]
     """By normalized name; TensorFlow is `tensorflow` whichever distribution brings it."""
+    instructions: frozenset[str] | None = None
+    """Instruction sets of the processor that matter, as Linux names them; None where they aren't known."""
 
 
-def situation_of(lock: Lock) -> Situation:
-    """What the lock makes of a machine."""
+def situation_of(lock: Lock, host: Mapping[str, object] | None = None) -> Situation:
+    """What the lock makes of a machine; `host`: what evidence says of it."""
     versions = {package.name: package.version for package in lock.conda}
     versions |= {package.name: package.version for package in lock.pip}
     if "tensorflow-macos" in versions:
         versions["tensorflow"] = versions["tensorflow-macos"]
-    return Situation(platform=lock.platform, python=lock.python, versions=versions)
+    known = (host or {}).get("instructions")
+    instructions = frozenset(map(str, known)) if isinstance(known, list) else None
+    return Situation(platform=lock.platform, python=lock.python, versions=versions, instructions=instructions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +107,10 @@ def _holds(key: str, wanted: str, situation: Situation, device: str | None) -> b
         return device == wanted
     if key == "platform":
         return fnmatchcase(situation.platform, wanted)
+    if key == "cpu":
+        word, _, instruction = wanted.partition(" ")
+        known = situation.instructions
+        return known is not None and (instruction in known) == (word == "with")
     version = situation.python if key == "python" else situation.versions.get(key)
     if wanted == ABSENT or version is None:
         return wanted == ABSENT and version is None
@@ -218,6 +229,10 @@ def _expectation(entry: Mapping[str, object], path: str, faults: Faults) -> Expe
 
 def _check_condition(key: str, wanted: str, path: str, faults: Faults) -> None:
     if key in ("device", "platform") or wanted == ABSENT:
+        return
+    if key == "cpu":
+        if not _CPU.fullmatch(wanted):
+            faults.add(path, f"expected 'with …' or 'without …' an instruction set, found {wanted!r}")
         return
     try:
         SpecifierSet(wanted)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from metalock.errors import ToolError
 from metalock.lock.model import Lock
 from metalock.smoke.contract import Capability, Expectation, Expected, Situation, contract, situation_of
 
@@ -98,6 +99,8 @@ class Evidence:
     """Who installed Python: `conda`, or `venv` for an interpreter that was there."""
     host: Mapping[str, object]
     observations: tuple[Observation, ...]
+    faults: tuple[str, ...] = ()
+    """What this machine lacked for the time being, so that the run is no evidence; never written."""
 
     @property
     def gpus(self) -> Sequence[str]:
@@ -107,7 +110,16 @@ class Evidence:
 
     def results(self, lock: Lock) -> list[Result]:
         """Every observation that the contract still knows, in the contract's order."""
-        return judge(self.observations, situation_of(lock))
+        return judge(self.observations, situation_of(lock, self.host))
+
+
+def require_recordable(evidence: Evidence) -> None:
+    """Raise `ToolError` for a run that says more of the moment than of the environment."""
+    if evidence.faults:
+        raise ToolError(
+            f"not recorded, since not all could be tried: {evidence.faults[0]}",
+            hint="Once that is mended, run it again: what was built and downloaded is kept in the caches.",
+        )
 
 
 def judge(observations: Iterable[Observation], situation: Situation) -> list[Result]:

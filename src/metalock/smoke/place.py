@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -25,7 +25,7 @@ from metalock.smoke.scenarios import make_scenario
 from metalock.smoke.services import service
 from metalock.smoke.tools import suite_tools
 
-HEAD, TAIL = 700, 300
+HEAD, TAIL = 700, 700
 """Characters of an error that are kept: Keras wraps the cause between a long beginning and a long end."""
 _ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
 
@@ -76,14 +76,14 @@ def make_place(request: SmokeRequest, scratch: Path) -> Place:
 
 
 @contextmanager
-def equipped(capability: Capability, request: SmokeRequest, place: Place) -> Iterator[Place]:
+def equipped(capability: Capability, place: Place, second_installs: SecondInstalls) -> Iterator[Place]:
     """The place with what this capability asks for: variables, a server, a prefix of its own.
 
     Raises a `MetalockError` for what can't be had on this machine.
     """
     place = replace(place, environment={**place.environment, **capability.env})
     if capability.scenario:
-        place = replace(place, python=_after_second_install(capability.scenario, request, place))
+        place = replace(place, python=second_installs.python(capability.scenario))
     if not capability.service:
         yield place
         return
@@ -91,19 +91,34 @@ def equipped(capability: Capability, request: SmokeRequest, place: Place) -> Ite
         yield replace(place, environment={**place.environment, **variables})
 
 
-def _after_second_install(scenario: str, request: SmokeRequest, place: Place) -> Path:
-    folder = place.scratch / "scenarios"
-    folder.mkdir(exist_ok=True)
-    python = make_scenario(
-        request.lock,
-        request.python,
-        scenario,
-        folder,
-        exclude_newer=request.cell.exclude_newer,
-        settings=request.settings,
-    )
-    _share_bytecode(request.prefix, folder / scenario, _pycache(place.scratch))
-    return python
+class SecondInstalls:
+    """The prefixes in which something was installed on top of the lock, each made once."""
+
+    def __init__(self, request: SmokeRequest, scratch: Path) -> None:
+        self._request = request
+        self._scratch = scratch
+        self._made: dict[str, Path] = {}
+
+    def make(self, scenario: str) -> Path:
+        """Its interpreter; raise a `MetalockError` for what can't be had on this machine."""
+        if scenario not in self._made:
+            folder = self._scratch / "scenarios"
+            folder.mkdir(exist_ok=True)
+            self._made[scenario] = make_scenario(
+                self._request.lock,
+                self._request.python,
+                scenario,
+                folder,
+                exclude_newer=self._request.cell.exclude_newer,
+                settings=self._request.settings,
+            )
+        return self._made[scenario]
+
+    def python(self, scenario: str) -> Path:
+        """The same, with the bytecode that was compiled up to now."""
+        python = self.make(scenario)
+        _share_bytecode(self._request.prefix, self._scratch / "scenarios" / scenario, _pycache(self._scratch))
+        return python
 
 
 def _pycache(scratch: Path) -> Path:
@@ -114,11 +129,24 @@ def _share_bytecode(prefix: Path, other: Path, pycache: Path) -> None:
     """What was compiled for the one serves the other, as far as their files are the same.
 
     TensorFlow takes longer to compile than to try. Python compares each source's time and size, and
-    writes anew into another file, so that the links do no harm.
+    writes anew into another file, so that the links do no harm. Processes may be compiling meanwhile:
+    what they haven't finished is left out.
     """
     compiled = pycache / prefix.absolute().relative_to("/")
     if compiled.is_dir():
-        shutil.copytree(compiled, pycache / other.relative_to("/"), copy_function=os.link, dirs_exist_ok=True)
+        target = pycache / other.relative_to("/")
+        shutil.copytree(
+            compiled,
+            target,
+            ignore=shutil.ignore_patterns("*.pyc.*"),
+            copy_function=_link_if_there,
+            dirs_exist_ok=True,
+        )
+
+
+def _link_if_there(source: str, target: str) -> None:
+    with suppress(FileNotFoundError, FileExistsError):
+        os.link(source, target)
 
 
 def host_facts(place: Place) -> dict[str, object]:

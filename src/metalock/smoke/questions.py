@@ -9,7 +9,8 @@ pages = { "…" = "compatibility/….md" }            # more of this repository,
 [[question.claim]]
 text = "…"                      # what people say
 decided-by = "area.name"        # the run of this decides
-holds-if = "works"              # works, absent or broken
+holds-if = "works"              # works, absent or broken; or else, of two values that it measures:
+slower = ["images_per_second", "images_per_second_of_tf_data"]   # the first is the smaller one
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ class Claim:
 
     text: str
     decided_by: str
-    holds_if: Expected
+    holds_if: Expected = Expected.WORKS
+    slower: tuple[str, ...] = ()
+    """Names of two measured values, if the claim is that the first is the smaller one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +95,11 @@ def _question(entry: Mapping[str, object], path: str, faults: Faults) -> Questio
 
 
 def _claim(entry: Mapping[str, object], path: str, faults: Faults) -> Claim:
-    faults.unknown_keys(entry, path, ["text", "decided-by", "holds-if"])
-    holds_if = faults.take(entry, path, "holds-if", str)
+    faults.unknown_keys(entry, path, ["text", "decided-by", "holds-if", "slower"])
+    slower = [str(name) for name in faults.take(entry, path, "slower", list, []) or ()]
+    if len(slower) not in (0, 2):
+        faults.add(join(path, "slower"), "expected the names of two values")
+    holds_if = Expected.WORKS if slower else faults.take(entry, path, "holds-if", str)
     if holds_if not in set(Expected):
         faults.add(join(path, "holds-if"), f"expected one of {', '.join(Expected)}")
         holds_if = Expected.WORKS
@@ -101,4 +107,5 @@ def _claim(entry: Mapping[str, object], path: str, faults: Faults) -> Claim:
         text=faults.take(entry, path, "text", str) or "",
         decided_by=faults.take(entry, path, "decided-by", str) or "",
         holds_if=Expected(holds_if),
+        slower=tuple(slower),
     )

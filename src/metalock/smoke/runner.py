@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from metalock.adapters.uv import DISK_FULL
 from metalock.errors import NothingSelectedError
 from metalock.lock.text import lock_digest
 from metalock.progress import Reporter
@@ -21,13 +22,13 @@ def run_suite(request: SmokeRequest, reporter: Reporter) -> Evidence:
     Raises `NothingSelectedError` if none applies, `ToolError` if the suite can't run there.
     """
     capabilities = select_capabilities(request)
-    situation = situation_of(request.lock)
     observations: list[Observation] = []
     with tempfile.TemporaryDirectory(prefix="metalock-smoke-") as name:
         scratch = Path(name).resolve()
         place = make_place(request, scratch)
         host = host_facts(place)
         base = str(host.pop("base"))
+        situation = situation_of(request.lock, host)
 
         def told(observation: Observation) -> None:
             observation = without_paths(observation, place, request.prefix, base)
@@ -36,16 +37,19 @@ def run_suite(request: SmokeRequest, reporter: Reporter) -> Evidence:
             reporter.advance(observation.name, outcome_line(result))
 
         reporter.start(f"{request.prefix.name}: capabilities", len(capabilities))
+        runs = Runs(request, place, told)
         try:
-            gpus = Runs(request, place, told).run(groups_of(capabilities))
+            gpus = runs.run(groups_of(capabilities))
         finally:
             reporter.finish()
+    full = [observation.error for observation in observations if DISK_FULL.search(observation.error)]
     return Evidence(
         lock=lock_digest(request.lock),
         date=request.date,
         backend=request.backend,
         host={**host, "gpus": gpus},
         observations=tuple(observations),
+        faults=(*runs.faults, *full),
     )
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 
 from metalock.errors import MetalockError
 from metalock.smoke.contract import Capability
 from metalock.smoke.evidence import Observation, Observed
 from metalock.smoke.group import Place, try_together
-from metalock.smoke.place import SmokeRequest, equipped
+from metalock.smoke.place import SecondInstalls, SmokeRequest, equipped
 
 
 class Runs:
@@ -25,13 +25,16 @@ class Runs:
         self._mutex = threading.Lock()
         self._told = told
         self._place = replace(place, interrupted=self._interrupted)
+        self._second_installs = SecondInstalls(request, place.scratch)
         self._gpus: list[str] = []
+        self.faults: list[str] = []
+        """Why something could not be tried, other than for want of a device."""
 
     def run(self, groups: Sequence[list[Capability]]) -> list[str]:
         """Try them all; the names of the GPUs that TensorFlow saw.
 
         The first group is the largest. Beside it run the others, one after another, once TensorFlow's
-        bytecode is compiled, which its first capability shows.
+        bytecode is compiled, which its first capability shows; until then, prefixes are made for them.
         """
         first, others = groups[0], list(enumerate(groups))[1:]
         with ThreadPoolExecutor(max_workers=1) as pool:
@@ -54,6 +57,10 @@ class Runs:
         return self._stop.is_set() or self._request.interrupted()
 
     def _others(self, groups: Sequence[tuple[int, list[Capability]]]) -> None:
+        for scenario in dict.fromkeys(group[0].scenario for _, group in groups if group[0].scenario):
+            if not self._interrupted():
+                with suppress(MetalockError):  # tried again, and told, when its turn comes
+                    self._second_installs.make(scenario)
         self._begun.wait()
         for number, group in groups:
             self._group(number, group)
@@ -62,8 +69,9 @@ class Runs:
         """What can't be had on this machine makes its capabilities unverified."""
         with ExitStack() as stack:
             try:
-                place = stack.enter_context(equipped(group[0], self._request, self._place))
+                place = stack.enter_context(equipped(group[0], self._place, self._second_installs))
             except MetalockError as error:
+                self.faults.append(str(error))
                 for capability in group:
                     self._tell(Observation(name=capability.key, observed=Observed.SKIPPED, error=str(error)))
                 return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import sys
 import tempfile
 from importlib import resources
 from pathlib import Path
@@ -32,6 +33,7 @@ def suite_tools(cache: Path, index_url: str | None) -> Path:
             [
                 uv_path(), "pip", "install", "--quiet", "--no-config", "--no-deps", "--require-hashes",
                 "--only-binary", ":all:", "--python-version", OLDEST_PYTHON, "--link-mode", "copy",
+                "--python", sys.executable,
                 "--target", new / "tools", "--requirement", new / "tools.txt",
             ],
             env=uv_environment(index_url),

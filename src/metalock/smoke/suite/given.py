@@ -4,12 +4,30 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Callable, Dict
+from typing import Any, Callable, Dict, List
 
 import pytest
+from host import is_virtual_mac
 from recorder import Recorder, key_of
 
 Measure = Callable[[str, object], None]
+NO_GPU = "this machine shows TensorFlow no GPU that computes"
+
+
+def gpus() -> List[Any]:
+    """The GPUs that TensorFlow lists and that can compute: none of a virtual Mac's."""
+    import tensorflow as tf
+
+    return [] if is_virtual_mac() else list(tf.config.list_physical_devices("GPU"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def on_cpu_in_a_virtual_mac() -> None:
+    """Where a GPU is listed that can't compute, everything by default would be placed on it."""
+    if is_virtual_mac():
+        import tensorflow as tf
+
+        tf.config.set_visible_devices([], "GPU")
 
 
 @pytest.fixture
@@ -34,8 +52,6 @@ def locked() -> Dict[str, str]:
 @pytest.fixture
 def device_name(device: str) -> str:
     """`/CPU:0` or `/GPU:0`, for a test that is parametrized by `device`; skips where there is no GPU."""
-    import tensorflow as tf
-
-    if device == "gpu" and not tf.config.list_physical_devices("GPU"):
-        pytest.skip("this machine shows TensorFlow no GPU")
+    if device == "gpu" and not gpus():
+        pytest.skip(NO_GPU)
     return f"/{device.upper()}:0"

@@ -9,13 +9,14 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
-from typing import Dict
+from typing import Dict, List
 
 ORIGINS = {
     ".pyenv": "pyenv",
     "hostedtoolcache": "GitHub Actions",
     "Cellar": "Homebrew",
     "homebrew": "Homebrew",
+    "/usr/local/opt/": "Homebrew",
     "Python.framework": "python.org",
     "uv/python": "uv",
     "/usr": "the system",
@@ -23,8 +24,14 @@ ORIGINS = {
 
 
 def sysctl(name: str) -> str:
-    done = subprocess.run(["/usr/sbin/sysctl", "-n", name], stdout=subprocess.PIPE, check=False)
+    command = ["/usr/sbin/sysctl", "-n", name]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
     return done.stdout.decode("utf-8", "replace").strip()
+
+
+def is_virtual_mac() -> bool:
+    """macOS in a virtual machine: what it shows as a GPU can't compute (actions/runner-images#9918)."""
+    return sys.platform == "darwin" and sysctl("kern.hv_vmm_present") == "1"
 
 
 def cpu() -> str:
@@ -52,11 +59,31 @@ def origin() -> str:
     return next((name for part, name in ORIGINS.items() if part in base), "other")
 
 
+INSTRUCTIONS = {
+    "avx": "hw.optional.avx1_0",
+    "avx2": "hw.optional.avx2_0",
+    "fma": "hw.optional.fma",
+    "avx512f": "hw.optional.avx512f",
+    "avx512_bf16": "",
+    "amx_bf16": "",
+}
+"""What TensorFlow's own kernels and oneDNN's ask for, by Linux's name, with macOS's where it has one."""
+
+
+def instructions() -> List[str]:
+    if sys.platform == "darwin":
+        return [name for name, key in INSTRUCTIONS.items() if key and sysctl(key) == "1"]
+    text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    flags = [line.partition(":")[2].split() for line in text.splitlines() if line.startswith("flags")]
+    return [name for name in INSTRUCTIONS if flags and name in flags[0]]
+
+
 def facts() -> Dict[str, object]:
     found: Dict[str, object] = {
         "system": system(),
         "machine": platform.machine(),
         "cpu": cpu(),
+        "instructions": instructions(),
         "cores": os.cpu_count(),
         "load": round(os.getloadavg()[0], 1),  # a busy machine's throughputs are low
         "python": platform.python_version(),
@@ -65,6 +92,7 @@ def facts() -> Dict[str, object]:
     }
     if sys.platform == "darwin":
         found["translated"] = sysctl("sysctl.proc_translated") == "1"  # Rosetta
+        found["virtual"] = is_virtual_mac()
     else:
         found["glibc"] = platform.libc_ver()[1]
     return found

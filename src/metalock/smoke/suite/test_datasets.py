@@ -27,16 +27,20 @@ def joined(dataset: Any) -> List[np.ndarray[Any, Any]]:
     return [np.concatenate(part) for part in zip(*batches)]
 
 
+def one_image(path: Any) -> Any:
+    """The file at `SIZE`, by `tf.image`."""
+    import tensorflow as tf
+
+    image = tf.io.decode_image(tf.io.read_file(path), channels=3, expand_animations=False)
+    return tf.cast(tf.image.resize(image, SIZE), tf.float32)
+
+
 def loaded(paths: List[Path]) -> Any:
     """A pipeline of `tf.image` over the files."""
     import tensorflow as tf
 
-    def load(path: Any) -> Any:
-        image = tf.io.decode_image(tf.io.read_file(path), channels=3, expand_animations=False)
-        return tf.cast(tf.image.resize(image, SIZE), tf.float32)
-
     names = [str(path) for path in paths]
-    return tf.data.Dataset.from_tensor_slices(names).map(load, num_parallel_calls=2)
+    return tf.data.Dataset.from_tensor_slices(names).map(one_image, num_parallel_calls=2)
 
 
 def files_of(folder: Path) -> List[Path]:
@@ -122,6 +126,8 @@ def test_keras_preprocessing(tmp_path: Path) -> None:
 
 @pytest.mark.capability("datasets.tf-image")
 def test_tf_image(tmp_path: Path, measure: Measure) -> None:
+    import tensorflow as tf
+
     folder = photo_folder(tmp_path, each=20)
     dataset = loaded(files_of(folder)).batch(4)
     began = time.perf_counter()
@@ -130,6 +136,8 @@ def test_tf_image(tmp_path: Path, measure: Measure) -> None:
     assert images.shape == (40, 12, 12, 3), f"40 images of 12 by 12 came as {images.shape}"
     means = images.reshape(2, -1, 3).mean(axis=1)
     assert np.abs(means - list(COLOURS.values())).max() < 20, f"mean colours are {means.round()}"
+    stacked = tf.stack([one_image(str(path)) for path in files_of(folder)[:4]])
+    assert np.array_equal(stacked.numpy(), images[:4]), "stacked by hand, the images are others"
 
 
 @pytest.mark.capability("datasets.same-by-hand")

@@ -9,17 +9,10 @@ from importlib import metadata
 from typing import Any, Dict, Iterator, List
 
 import pytest
-from given import Measure
+from given import NO_GPU, Measure, gpus
+from host import is_virtual_mac
 
 DEVICES = pytest.mark.parametrize("device", ["cpu", "gpu"])
-
-
-def is_virtual_machine() -> bool:
-    """Whether this Mac is one; those show no Metal to compute with."""
-    value, size = ctypes.c_int(), ctypes.c_size_t(ctypes.sizeof(ctypes.c_int))
-    library = ctypes.CDLL(None)
-    library.sysctlbyname(b"kern.hv_vmm_present", ctypes.byref(value), ctypes.byref(size), None, 0)
-    return value.value != 0
 
 
 def loaded_libraries() -> List[str]:
@@ -44,7 +37,7 @@ def missing_gpu() -> Iterator[str]:
     import tensorflow as tf
 
     before = tf.config.get_soft_device_placement()
-    yield f"/GPU:{len(tf.config.list_physical_devices('GPU'))}"
+    yield f"/GPU:{len(gpus())}"
     tf.config.set_soft_device_placement(before)
 
 
@@ -62,11 +55,11 @@ def test_cpu_listed() -> None:
 def test_gpu_listed(locked: Dict[str, str], measure: Measure) -> None:
     import tensorflow as tf
 
-    found = tf.config.list_physical_devices("GPU")
+    found = gpus()
     if not found:
         mac = platform.machine() == "arm64" and "tensorflow-metal" in locked
-        assert not mac or is_virtual_machine(), "an Apple GPU, tensorflow-metal, and no GPU listed"
-        pytest.skip("this machine shows TensorFlow no GPU")
+        assert not mac or is_virtual_mac(), "an Apple GPU, tensorflow-metal, and no GPU listed"
+        pytest.skip(NO_GPU)
     measure("gpu_count", len(found))
     names = [device.name for device in tf.config.list_logical_devices("GPU")]
     assert names[: len(found)] == [f"/device:GPU:{index}" for index in range(len(found))], f"{names}"
@@ -90,7 +83,7 @@ def test_placed(device_name: str) -> None:
 def test_default() -> None:
     import tensorflow as tf
 
-    wanted = "GPU:0" if tf.config.list_physical_devices("GPU") else "CPU:0"
+    wanted = "GPU:0" if gpus() else "CPU:0"
     found = tf.matmul(tf.ones([2, 2]), tf.ones([2, 2]))
     assert found.device.endswith(wanted), f"ran on {found.device}, not {wanted}"
 
@@ -126,7 +119,7 @@ def test_hard_placement(missing_gpu: str) -> None:
 def test_memory_growth() -> None:
     import tensorflow as tf
 
-    found = tf.config.list_physical_devices("GPU")
+    found = gpus()
     for gpu in found:
         tf.config.experimental.set_memory_growth(gpu, enable=True)
     assert (product_under("/GPU:0").numpy() == 30.0).all(), "wrong product"
@@ -138,9 +131,9 @@ def test_memory_growth() -> None:
 def test_memory_growth_late() -> None:
     import tensorflow as tf
 
-    found = tf.config.list_physical_devices("GPU")
+    found = gpus()
     if not found:
-        pytest.skip("this machine shows TensorFlow no GPU")
+        pytest.skip(NO_GPU)
     product_under("/GPU:0")
     grows = tf.config.experimental.get_memory_growth(found[0])
     with pytest.raises(RuntimeError, match="cannot be modified after being initialized"):

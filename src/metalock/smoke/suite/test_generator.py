@@ -372,8 +372,9 @@ def test_same_seed() -> None:
     images = noise(6)
     arguments: Any = {"rotation_range": 40, "horizontal_flip": True, "zoom_range": 0.2}
     pictures = augmented(images, **arguments)
-    masks = augmented(images, **arguments)
-    assert np.array_equal(pictures, masks), "the same seed gives other transformations"
+    masks = augmented(255 - images, **arguments)  # another picture, so that what moves it is compared
+    apart = float(np.abs(pictures + masks - 255).max())
+    assert apart < 0.01, f"the same seed gives other transformations: pixels are {apart:g} apart"
 
 
 @pytest.mark.capability("generator.save-to-dir")
