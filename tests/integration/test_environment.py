@@ -2,7 +2,9 @@
 
 The interpreter is packed as a conda package, since conda-forge may be out of reach; all else of the conda
 part is what the pip part needs of it. By default the newest stack that the running Python has;
-METALOCK_ENVIRONMENTS names others, for which an interpreter of their Python has to be on this machine.
+METALOCK_ENVIRONMENTS names others, for which an interpreter of their Python has to be on this machine;
+METALOCK_EVIDENCE names a folder that keeps what came out. It is no evidence for the lock in envs/, whose
+conda part is another.
 """
 
 from __future__ import annotations
@@ -117,6 +119,9 @@ def test_an_environment_is_what_the_contract_says(env: str, tmp_path: Path) -> N
     counts = counts_of(evidence.results(lock))
     assert Outcome.UNEXPECTED not in counts
     assert counts[Outcome.WORKS] > 100
+    if folder := os.environ.get("METALOCK_EVIDENCE"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        Path(folder, f"{HERE}.{env}.json").write_text(text, encoding="utf-8")
     assert not re.search(rf"{re.escape(str(tmp_path))}|{re.escape(str(Path.home()))}/", text)
     assert list((tmp_path / ".envs").glob("*/[!.]*")) == []
     listed = subprocess.run(

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -98,21 +99,23 @@ class SecondInstalls:
         self._request = request
         self._scratch = scratch
         self._made: dict[str, Path] = {}
+        self._making = threading.Lock()
 
     def make(self, scenario: str) -> Path:
         """Its interpreter; raise a `MetalockError` for what can't be had on this machine."""
-        if scenario not in self._made:
-            folder = self._scratch / "scenarios"
-            folder.mkdir(exist_ok=True)
-            self._made[scenario] = make_scenario(
-                self._request.lock,
-                self._request.python,
-                scenario,
-                folder,
-                exclude_newer=self._request.cell.exclude_newer,
-                settings=self._request.settings,
-            )
-        return self._made[scenario]
+        with self._making:
+            if scenario not in self._made:
+                folder = self._scratch / "scenarios"
+                folder.mkdir(exist_ok=True)
+                self._made[scenario] = make_scenario(
+                    self._request.lock,
+                    self._request.python,
+                    scenario,
+                    folder,
+                    exclude_newer=self._request.cell.exclude_newer,
+                    settings=self._request.settings,
+                )
+            return self._made[scenario]
 
     def python(self, scenario: str) -> Path:
         """The same, with the bytecode that was compiled up to now."""

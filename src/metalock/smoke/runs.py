@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -13,6 +14,9 @@ from metalock.smoke.contract import Capability
 from metalock.smoke.evidence import Observation, Observed
 from metalock.smoke.group import Place, try_together
 from metalock.smoke.place import SecondInstalls, SmokeRequest, equipped
+
+Waiting = deque[tuple[int, list[Capability]]]
+"""Groups that nobody has begun, with their numbers."""
 
 
 class Runs:
@@ -33,20 +37,22 @@ class Runs:
     def run(self, groups: Sequence[list[Capability]]) -> list[str]:
         """Try them all; the names of the GPUs that TensorFlow saw.
 
-        The first group is the largest. Beside it run the others, one after another, once TensorFlow's
-        bytecode is compiled, which its first capability shows; until then, prefixes are made for them.
+        The first group is the largest. Beside it run the others, once TensorFlow's bytecode is compiled,
+        which its first capability shows; until then, prefixes are made for them. Who is free takes the next.
         """
-        first, others = groups[0], list(enumerate(groups))[1:]
+        scenarios = dict.fromkeys(group[0].scenario for group in groups if group[0].scenario)
+        waiting = deque(enumerate(groups))
         with ThreadPoolExecutor(max_workers=1) as pool:
             try:
                 if self._request.side_by_side:
-                    beside = pool.submit(self._others, others)
-                    self._group(0, first)
+                    first = waiting.popleft()
+                    beside = pool.submit(self._beside, waiting, scenarios)
+                    self._group(*first)
                     self._begun.set()
+                    self._rest(waiting)
                     beside.result()
                 else:
-                    for number, group in enumerate(groups):
-                        self._group(number, group)
+                    self._rest(waiting)
             except BaseException:
                 self._stop.set()
                 self._begun.set()
@@ -56,13 +62,20 @@ class Runs:
     def _interrupted(self) -> bool:
         return self._stop.is_set() or self._request.interrupted()
 
-    def _others(self, groups: Sequence[tuple[int, list[Capability]]]) -> None:
-        for scenario in dict.fromkeys(group[0].scenario for _, group in groups if group[0].scenario):
+    def _beside(self, waiting: Waiting, scenarios: Iterable[str]) -> None:
+        for scenario in scenarios:
             if not self._interrupted():
                 with suppress(MetalockError):  # tried again, and told, when its turn comes
                     self._second_installs.make(scenario)
         self._begun.wait()
-        for number, group in groups:
+        self._rest(waiting)
+
+    def _rest(self, waiting: Waiting) -> None:
+        while True:
+            try:
+                number, group = waiting.popleft()
+            except IndexError:
+                return
             self._group(number, group)
 
     def _group(self, number: int, group: list[Capability]) -> None:

@@ -19,14 +19,14 @@ def load_uncompiled(path: str) -> Any:
 
 
 def round_trip(path: Path, keras: Any) -> None:
-    model, x, _ = trained_model(keras)
+    model, x, _ = trained_model(keras, by_fit=not path.suffix)
     model.save(str(path))
     again = keras.models.load_model(str(path))
     check_predictions(again.predict(x, verbose=0), model.predict(x, verbose=0), path.name)
 
 
 def goes_on(path: Path, keras: Any, **options: Any) -> None:
-    model, x, y = trained_model(keras)
+    model, x, y = trained_model(keras, by_fit=not path.suffix)
     model.save(str(path))
     check_goes_on(model, keras.models.load_model(str(path), **options), x, y)
 
@@ -79,7 +79,7 @@ def test_folder(tmp_path: Path) -> None:
 def test_export(tmp_path: Path) -> None:
     import tensorflow as tf
 
-    model, x, _ = trained_model(tf.keras)
+    model, x, _ = trained_model(tf.keras, by_fit=True)
     model.export(str(tmp_path / "model"))
     again = tf.saved_model.load(str(tmp_path / "model"))  # its variables live as long as it does
     check_predictions(again.serve(tf.constant(x)), model.predict(x, verbose=0), "exported")
@@ -110,7 +110,7 @@ def test_saved_model_of_module(tmp_path: Path) -> None:
 def test_saved_model_of_keras(tmp_path: Path) -> None:
     import tensorflow as tf
 
-    model, x, _ = trained_model(tf.keras)
+    model, x, _ = trained_model(tf.keras, by_fit=True)
     tf.saved_model.save(model, str(tmp_path / "model"))
     again = tf.saved_model.load(str(tmp_path / "model"))
     signature = again.signatures["serving_default"]
