@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import filter as filter_names
@@ -10,14 +11,17 @@ from pathlib import Path
 import pytest
 
 from metalock.answers.behind import speed_verdict
-from metalock.answers.model import Place, State, Track, track_of
+from metalock.answers.model import Place, State, Track, label, span, track_of
 from metalock.answers.page import page
 from metalock.answers.sentences import code, line, sentence, source_link, verdict
 from metalock.errors import MatrixError
-from metalock.platforms import Platform
+from metalock.platforms import Platform, parse_release
 from metalock.smoke.contract import Capability, Expected, Situation, contract, parse_contract
 from metalock.smoke.evidence import Evidence, Observation, Observed, Result
 from metalock.smoke.questions import Claim, Question, own_questions, parse_questions
+from metalock.workspace import open_workspace
+
+ROOT = Path(__file__).parents[2]
 
 GONE = "ModuleNotFoundError: No module named 'keras.preprocessing.image'"
 CONTRACT = """
@@ -223,7 +227,7 @@ def test_page() -> None:
 def test_a_questions_table() -> None:
     lines = page([], CAPABILITIES, PLACES).splitlines()
     lines = lines[lines.index("## Why does the import of ImageDataGenerator fail?") :]
-    assert lines[2] == "**Linux**: 1 of 2 claims hold in every version tried. The others:"
+    assert lines[2] == "**Linux**: 1 of 2 work in every version tried. The others:"
     assert lines[4].startswith("- `from keras.preprocessing.image import ImageDataGenerator` works: In Tens")
     assert lines[6:10] == [
         "| TensorFlow | 2.18 | 2.13 | 2.9 |",
@@ -309,3 +313,19 @@ def test_metalocks_own_questions_name_capabilities() -> None:
 def test_states_are_tried_or_not() -> None:
     tried = {State.WORKS, State.ABSENT, State.BROKEN, State.UNEXPECTED}
     assert {state for state in State if state.is_tried} == tried
+
+
+def test_what_is_answered_by_hand_of_metal_is_what_the_matrix_has() -> None:
+    """The one answer that no run on Linux can hold."""
+    (answer,) = (q.answer for q in own_questions() if q.text.startswith("Which tensorflow-metal"))
+    told = dict(
+        re.findall(r"(\d+\.\d+\.\d+) (?:goes )?with (?:TensorFlow )?([\d.]+\d(?: to [\d.]+\d)?)", answer)
+    )
+    macs = [cell for cell in open_workspace(ROOT / "matrix.toml").cells() if cell.platform is MAC]
+    stacks = sorted({label(cell.stack) for cell in macs}, key=parse_release)
+    offered: dict[str, set[str]] = {}
+    for cell in macs:
+        plugin = cell.column("tensorflow-metal")
+        if cell.unavailable is None and plugin is not None and plugin.unavailable is None:
+            offered.setdefault(plugin.specifier.removeprefix("=="), set()).add(label(cell.stack))
+    assert told == {version: span(list(found), stacks) for version, found in offered.items()}

@@ -140,7 +140,7 @@ def _short_answer(tracks: Sequence[Track]) -> str:
         every = "both" if len(tracks) == 2 else f"all {len(tracks)}"  # noqa: PLR2004
         return text if len(tracks) == 1 else f"For {every} claims alike: {text}"
     always = sum(_always_works(track) for track in tracks)
-    return f"{always or 'None'} of {len(tracks)} claims hold in every version tried. The others:"
+    return f"{always or 'None'} of {len(tracks)} work in every version tried. The others:"
 
 
 def _always_works(track: Track) -> bool:
