@@ -17,6 +17,7 @@ import building
 import grids
 import locking
 import scaling
+import suite
 
 ROOT = Path(__file__).parents[1]
 BENCHMARKS: dict[str, Callable[[Path, Path], list[dict[str, object]]]] = {
@@ -26,6 +27,7 @@ BENCHMARKS: dict[str, Callable[[Path, Path], list[dict[str, object]]]] = {
     "conda-lock": locking.against_conda_lock,
     "build": building.warm,
     "build-conda": building.against_conda,
+    "suite": suite.whole,
     "one-wheel": auditing.one_wheel,
     "wheels": auditing.several_wheels,
     "grid": grids.cached,

@@ -1,0 +1,60 @@
+"""The smoke suite in one environment, alone on a machine: how long, and what of it TensorFlow's import is."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from metalock.platforms import platform_of
+
+Rows = list[dict[str, object]]
+ENV = f"tf2.18-py{sys.version_info[0]}.{sys.version_info[1]}"
+IMPORTS = (
+    "environment.import", "devices.hide-gpu", "devices.memory-growth", "distribution.tf-data",
+    "imports.tensorflow-keras-legacy-asked", "keras3.legacy-missing", "s3.tensorflow-alone", "s3.exit",
+    "saving.old-h5-lambda", "second-install.pandas-import", "second-install.numpy-import",
+    "second-install.keras-import",
+)  # fmt: skip
+"""The first of each process that imports TensorFlow; its seconds are mostly that."""
+
+
+def whole(root: Path, folder: Path) -> Rows:
+    """Of a venv, since that needs no channel."""
+    own = platform_of(sys.platform, platform.machine())
+    what = f"metalock smoke, {ENV}, seconds"
+    if not (root / "envs" / str(own) / ENV).is_dir():
+        return [{"what": what, "measured": "skipped", "target": f"there is no {ENV} for this machine"}]
+    prefix = folder / "prefix"
+    metalock = [sys.executable, "-m", "metalock"]
+    build = [
+        *metalock,
+        "build",
+        ENV,
+        "--backend",
+        "venv",
+        "--python",
+        sys.executable,
+        "--prefix",
+        str(prefix),
+    ]
+    subprocess.run(build, cwd=root, check=True, capture_output=True)
+    start = time.perf_counter()
+    smoke = [*metalock, "smoke", str(prefix), "--env", ENV, "--json"]
+    done = subprocess.run(smoke, cwd=root, check=True, capture_output=True)
+    wall = time.perf_counter() - start
+    seconds = {row["name"]: float(row["seconds"]) for row in json.loads(done.stdout)["capabilities"]}
+    areas: dict[str, float] = {}
+    for name, value in seconds.items():
+        area = "the first of each process" if name in IMPORTS else name.partition(".")[0]
+        areas[area] = round(areas.get(area, 0) + value, 1)
+    parts = dict(sorted(areas.items(), key=lambda item: -item[1]))
+    rows: Rows = [{"what": what, "measured": f"{wall:.0f} s", "target": "< 90 s", "seconds_by_area": parts}]
+    rows += [
+        {"what": f"  of them, two at a time: {area}", "measured": f"{parts[area]:.0f} s"}
+        for area in list(parts)[:6]
+    ]
+    return rows
