@@ -45,6 +45,22 @@ def test_what_was_observed_is_what_the_contract_says_now() -> None:
     assert tried > 0
 
 
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "docs" / "evidence").glob("*.json")), ids=lambda path: path.stem
+)
+def test_a_real_conda_environment_came_to_what_its_venv_did(path: Path) -> None:
+    """What docs/smoke.md says of it."""
+    platform, _, env = path.stem.partition(".")
+    venv = parse_evidence((ROOT / "envs" / platform / env / SMOKE_FILE).read_bytes())
+    conda = parse_evidence(path.read_bytes())
+    assert venv is not None
+    assert conda is not None
+    assert (venv.backend, conda.backend) == ("venv", "conda")
+    lock = parse_lock((ROOT / "envs" / platform / env / LOCK_FILE).read_text(encoding="utf-8"))
+    outcomes = [{r.capability.key: r.outcome for r in found.results(lock)} for found in (venv, conda)]
+    assert outcomes[0] == outcomes[1]
+
+
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
     return locked_workspace(tmp_path, MATRIX)
