@@ -8,6 +8,7 @@ import platform
 import subprocess
 import sys
 import sysconfig
+from functools import lru_cache
 from pathlib import Path
 from typing import Dict, List
 
@@ -29,6 +30,7 @@ def sysctl(name: str) -> str:
     return done.stdout.decode("utf-8", "replace").strip()
 
 
+@lru_cache(maxsize=None)
 def is_virtual_mac() -> bool:
     """macOS in a virtual machine: what it shows as a GPU can't compute (actions/runner-images#9918)."""
     return sys.platform == "darwin" and sysctl("kern.hv_vmm_present") == "1"
