@@ -70,7 +70,7 @@ def test_locked(locked):
 def place(tmp_path: Path) -> Place:
     suite = tmp_path / "suite"
     suite.mkdir()
-    for name in ("driver.py", "recorder.py", "given.py"):
+    for name in ("driver.py", "recorder.py", "given.py", "host.py"):
         shutil.copy(SUITE / name, suite)
     (suite / "test_fake.py").write_text(TESTS, encoding="utf-8")
     scratch = tmp_path / "scratch"
