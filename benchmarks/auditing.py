@@ -25,8 +25,8 @@ from metalock.binaries import sniff
 from metalock.lock.model import PipPackage
 from metalock.lock.text import parse_lock
 from metalock.platforms import Platform
+from rows import Rows
 
-Rows = list[dict[str, object]]
 CHUNK = 1 << 18
 RUNS = 5
 LIEF_RUNS = 2

@@ -29,8 +29,8 @@ from metalock.adapters.uv import uv_path
 from metalock.lock.text import lock_text, parse_lock
 from metalock.platforms import platform_of
 from metalock.workspace import LOCK_FILE, open_workspace
+from rows import Rows, skipped
 
-Rows = list[dict[str, object]]
 RUNS = 3
 TARGET = "<= 1.3 x"
 MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -43,7 +43,7 @@ def warm(root: Path, folder: Path) -> Rows:
     source = root / "envs" / str(own) / ENV
     what = f"metalock build {ENV}, caches warm, to py-rattler and uv alone"
     if not source.is_dir():
-        return [_skipped(what, f"there is no {ENV} for this machine")]
+        return [skipped(what, f"there is no {ENV} for this machine")]
     packed = [pack_interpreter(Path(sys.executable), subdir=str(own)), *_python_packages()]
     site = Site()
     publish(site, packed)
@@ -81,7 +81,7 @@ def against_conda(root: Path, folder: Path) -> Rows:
     conda = shutil.which("conda")
     own = platform_of(sys.platform, platform.machine())
     if conda is None:
-        return [_skipped(what, "no conda executable here")]
+        return [skipped(what, "no conda executable here")]
     prefix = folder / "prefix"
     file = root / "envs" / str(own) / ENV / "environment.yml"
     theirs_command = [conda, "env", "create", "-f", str(file), "--prefix", str(prefix), "--yes"]
@@ -156,10 +156,6 @@ def _timed(command: list[str], folder: Path, environ: Mapping[str, str]) -> floa
     start = time.perf_counter()
     subprocess.run(command, cwd=folder, env=dict(environ), check=True, capture_output=True)
     return time.perf_counter() - start
-
-
-def _skipped(what: str, why: str) -> dict[str, object]:
-    return {"what": what, "measured": "skipped", "target": why}
 
 
 if __name__ == "__main__":

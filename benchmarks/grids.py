@@ -11,7 +11,7 @@ import time
 import zipfile
 from pathlib import Path
 
-from auditing import PLATFORM, Rows, inflate
+from auditing import PLATFORM, inflate
 from metalock.adapters.cache import Cache
 from metalock.adapters.fetch import Download, fetch
 from metalock.adapters.index import IndexWheel, PackageIndex
@@ -20,6 +20,7 @@ from metalock.audit.facts import WheelFacts
 from metalock.audit.grid import GridEntry, compare
 from metalock.audit.gridrun import choose_pairs, read_pairs
 from metalock.audit.library import WheelLibrary
+from rows import Rows
 
 PLUGIN = "tensorflow-metal"
 RUNS = 5

@@ -24,8 +24,8 @@ from metalock.adapters.uv import uv_environment, uv_path
 from metalock.locker import conda_request
 from metalock.matrix.model import Cell
 from metalock.workspace import open_workspace
+from rows import Rows, skipped
 
-Rows = list[dict[str, object]]
 RUNS = 9
 
 
@@ -53,7 +53,7 @@ def from_nothing(root: Path, folder: Path) -> Rows:
     cells = _available(root)
     channels = cells[0].channels
     if ChannelSolver(settings, folder / "repodata").unreachable(channels):
-        return [_skipped("from nothing", f"channel {', '.join(channels)} can't be reached")]
+        return [skipped("from nothing", f"channel {', '.join(channels)} can't be reached")]
     shutil.copy(root / "matrix.toml", folder)
     jobs = os.cpu_count() or 1
     _raw_engines(cells, settings, folder, jobs)
@@ -82,7 +82,7 @@ def against_conda_lock(root: Path, folder: Path) -> Rows:
     """The conda part of one environment on its platforms, against conda-lock with the same channel."""
     conda = next((path for name in ("micromamba", "mamba", "conda") if (path := shutil.which(name))), None)
     if conda is None:
-        return [_skipped("the conda part against conda-lock", "no conda executable here")]
+        return [skipped("the conda part against conda-lock", "no conda executable here")]
     settings = read_settings()
     env = next(cell.env for cell in _available(root) if cell.is_default)
     requests = [conda_request(cell) for cell in _available(root) if cell.env == env]
@@ -170,7 +170,3 @@ def _timed(function: Callable[[], object]) -> float:
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
-
-
-def _skipped(what: str, why: str) -> dict[str, object]:
-    return {"what": what, "measured": "skipped", "target": why}

@@ -9,10 +9,10 @@ import sys
 import time
 from pathlib import Path
 
+from building import ENV
 from metalock.platforms import platform_of
+from rows import Rows, skipped
 
-Rows = list[dict[str, object]]
-ENV = f"tf2.18-py{sys.version_info[0]}.{sys.version_info[1]}"
 IMPORTS = (
     "environment.import", "devices.hide-gpu", "devices.memory-growth", "distribution.tf-data",
     "imports.tensorflow-keras-legacy-asked", "keras3.legacy-missing", "s3.tensorflow-alone", "s3.exit",
@@ -27,7 +27,7 @@ def whole(root: Path, folder: Path) -> Rows:
     own = platform_of(sys.platform, platform.machine())
     what = f"metalock smoke, {ENV}, seconds"
     if not (root / "envs" / str(own) / ENV).is_dir():
-        return [{"what": what, "measured": "skipped", "target": f"there is no {ENV} for this machine"}]
+        return [skipped(what, f"there is no {ENV} for this machine")]
     prefix = folder / "prefix"
     metalock = [sys.executable, "-m", "metalock"]
     build = [

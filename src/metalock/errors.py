@@ -64,6 +64,11 @@ class ToolError(MetalockError):
     exit_code = 4
 
 
+def file_error(error: OSError) -> ToolError:
+    """What the system says of a file, where nobody knew more to say of it."""
+    return ToolError(f"{error.filename or 'a file'}: {error.strerror or error}")
+
+
 class FetchError(ToolError):
     """A server could not be reached, or what it sent can't be trusted."""
 

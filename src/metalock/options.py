@@ -12,7 +12,7 @@ import click
 
 from metalock.adapters.console import say, say_error
 from metalock.adapters.proc import termination_interrupts
-from metalock.errors import MetalockError, ToolError
+from metalock.errors import MetalockError, file_error
 from metalock.listing import NEEDS
 from metalock.matrix.fields import did_you_mean
 from metalock.matrix.model import COLUMNS
@@ -98,8 +98,9 @@ def exits_with_its_code(function: Callable[Arguments, int]) -> Callable[Argument
             say_error(error)
             code = error.exit_code
         except OSError as error:
-            say(f"error: {error.filename or 'a file'}: {error.strerror or error}")
-            code = ToolError.exit_code
+            told = file_error(error)
+            say_error(told)
+            code = told.exit_code
         except KeyboardInterrupt:
             say("interrupted; what was finished is kept, and the next run goes on from there")
             code = 130

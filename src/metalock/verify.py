@@ -10,7 +10,6 @@ from pathlib import Path
 
 from metalock.adapters.cache import Cache
 from metalock.adapters.console import out, say
-from metalock.adapters.files import write_text
 from metalock.adapters.prefix import discard
 from metalock.adapters.settings import Settings, read_settings
 from metalock.adapters.uv_install import find_interpreter, read_interpreter
@@ -18,21 +17,14 @@ from metalock.build.builder import build
 from metalock.build.inspect import check_prefix
 from metalock.build.model import Backend, BuildRequest, Built
 from metalock.build.seeds import recall
-from metalock.errors import MetalockError, NothingSelectedError, ToolError, UsageError
+from metalock.errors import MetalockError, NothingSelectedError, ToolError, UsageError, file_error
 from metalock.lock.model import Lock
 from metalock.matrix.model import Cell
 from metalock.progress import Reporter
-from metalock.smoke.evidence import (
-    SMOKE_FILE,
-    Evidence,
-    Outcome,
-    counts_of,
-    evidence_text,
-    require_recordable,
-)
+from metalock.smoke.evidence import Evidence, Outcome, counts_of, require_recordable
 from metalock.smoke.place import SmokeRequest
 from metalock.smoke.runner import run_suite
-from metalock.smoke.standing import read_evidence
+from metalock.smoke.standing import read_evidence, write_evidence
 from metalock.workspace import Workspace
 
 
@@ -85,10 +77,13 @@ def verify_matrix(
         names = sorted({cell.name for cell in cells} - {cell.name for cell, _ in locked})
         raise NothingSelectedError(f"not locked: {', '.join(names)}", hint="`metalock env` locks them.")
     found = [] if again else [(cell, lock, read_evidence(workspace, cell, lock)) for cell, lock in locked]
-    done = [Verified(cell=c, lock=lock, evidence=evidence) for c, lock, evidence in found if evidence]
+    done = []
+    for cell, lock, evidence in found:
+        if evidence is not None:
+            write_evidence(workspace, cell, lock, evidence)  # the contract may have changed since the run
+            done.append(Verified(cell=cell, lock=lock, evidence=evidence))
     known = {verified.cell.name for verified in done}
     for verified in done:
-        _judge_anew(workspace, verified)
         say(f"{verified.cell.name}: has evidence for its lock: {verified.word}")
     todo = [(cell, lock) for cell, lock in locked if cell.name not in known]
     if todo:
@@ -97,13 +92,6 @@ def verify_matrix(
             for line in _lines(verified):
                 out(line)
     return _exit_code(done)
-
-
-def _judge_anew(workspace: Workspace, verified: Verified) -> None:
-    """The contract may have changed since the run, and with it what the file says beside the observations."""
-    if verified.evidence is not None:
-        path = workspace.folder(verified.cell) / SMOKE_FILE
-        write_text(path, evidence_text(verified.evidence, verified.lock))
 
 
 def _lines(verified: Verified) -> Iterator[str]:
@@ -185,12 +173,11 @@ class _Run:
     def verify(self, cell: Cell, lock: Lock, reporter: Reporter) -> Verified:
         try:
             evidence = self._evidence(cell, lock, reporter)
-            write_text(self.workspace.folder(cell) / SMOKE_FILE, evidence_text(evidence, lock))
+            write_evidence(self.workspace, cell, lock, evidence)
         except MetalockError as error:
             return Verified(cell=cell, lock=lock, error=error)
         except OSError as error:
-            told = ToolError(f"{error.filename or 'a file'}: {error.strerror or error}")
-            return Verified(cell=cell, lock=lock, error=told)
+            return Verified(cell=cell, lock=lock, error=file_error(error))
         return Verified(cell=cell, lock=lock, evidence=evidence)
 
     def _evidence(self, cell: Cell, lock: Lock, reporter: Reporter) -> Evidence:

@@ -7,23 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from metalock.adapters.console import out, say
-from metalock.adapters.files import write_text
 from metalock.adapters.settings import read_settings
 from metalock.build.inspect import check_prefix
 from metalock.errors import UsageError
 from metalock.lock.model import Lock
 from metalock.matrix.model import Cell
 from metalock.progress import Reporter
-from metalock.smoke.evidence import (
-    SMOKE_FILE,
-    Evidence,
-    Outcome,
-    counts_of,
-    evidence_text,
-    require_recordable,
-)
+from metalock.smoke.evidence import Evidence, Outcome, counts_of, evidence_text, require_recordable
 from metalock.smoke.place import SmokeRequest
 from metalock.smoke.runner import run_suite
+from metalock.smoke.standing import write_evidence
 from metalock.workspace import Workspace
 
 
@@ -61,7 +54,7 @@ def smoke_prefix(
     if options.record:
         require_recordable(evidence)
         _require_locked(cell, lock, prefix)
-        write_text(workspace.folder(cell) / SMOKE_FILE, evidence_text(evidence, lock))
+        write_evidence(workspace, cell, lock, evidence)
     if options.as_json:
         out(evidence_text(evidence, lock).rstrip())
     for line in summary_lines(evidence, lock):

@@ -97,7 +97,8 @@ class SecondInstalls:
 
     def __init__(self, request: SmokeRequest, scratch: Path) -> None:
         self._request = request
-        self._scratch = scratch
+        self._folder = scratch / "scenarios"
+        self._pycache = _pycache(scratch)
         self._made: dict[str, Path] = {}
         self._making = threading.Lock()
 
@@ -105,13 +106,12 @@ class SecondInstalls:
         """Its interpreter; raise a `MetalockError` for what can't be had on this machine."""
         with self._making:
             if scenario not in self._made:
-                folder = self._scratch / "scenarios"
-                folder.mkdir(exist_ok=True)
+                self._folder.mkdir(exist_ok=True)
                 self._made[scenario] = make_scenario(
                     self._request.lock,
                     self._request.python,
                     scenario,
-                    folder,
+                    self._folder,
                     exclude_newer=self._request.cell.exclude_newer,
                     settings=self._request.settings,
                 )
@@ -120,7 +120,7 @@ class SecondInstalls:
     def python(self, scenario: str) -> Path:
         """The same, with the bytecode that was compiled up to now."""
         python = self.make(scenario)
-        _share_bytecode(self._request.prefix, self._scratch / "scenarios" / scenario, _pycache(self._scratch))
+        _share_bytecode(self._request.prefix, self._folder / scenario, self._pycache)
         return python
 
 

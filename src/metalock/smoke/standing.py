@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from metalock.adapters.files import write_text
 from metalock.lock.model import Lock
 from metalock.lock.text import lock_digest
 from metalock.matrix.model import Cell
 from metalock.platforms import Platform
 from metalock.smoke.contract import contract, situation_of
-from metalock.smoke.evidence import SMOKE_FILE, Evidence, Outcome, Result, counts_of, parse_evidence
+from metalock.smoke.evidence import (
+    SMOKE_FILE,
+    Evidence,
+    Outcome,
+    Result,
+    counts_of,
+    evidence_text,
+    parse_evidence,
+)
 from metalock.workspace import CellState, Workspace
 
 NOT_TRIED = "not tried"
@@ -81,6 +90,11 @@ def read_evidence(workspace: Workspace, cell: Cell, lock: Lock) -> Evidence | No
     """The evidence beside the lock, unless it is about another lock."""
     evidence = _read(workspace, cell)
     return evidence if evidence is not None and evidence.lock == lock_digest(lock) else None
+
+
+def write_evidence(workspace: Workspace, cell: Cell, lock: Lock, evidence: Evidence) -> None:
+    """Put it beside the lock, as the contract judges it now."""
+    write_text(workspace.folder(cell) / SMOKE_FILE, evidence_text(evidence, lock))
 
 
 def _read(workspace: Workspace, cell: Cell) -> Evidence | None:
