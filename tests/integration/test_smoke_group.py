@@ -72,7 +72,7 @@ def place(tmp_path: Path) -> Place:
     suite.mkdir()
     for name in ("driver.py", "recorder.py", "given.py", "host.py"):
         shutil.copy(SUITE / name, suite)
-    (suite / "test_fake.py").write_text(TESTS, encoding="utf-8")
+    (suite / "test_t.py").write_text(TESTS, encoding="utf-8")
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     return Place(

@@ -119,20 +119,21 @@ def test_groups_share_a_process_where_they_can() -> None:
     groups = groups_of(
         [
             capability("a.one"),
-            capability("a.alone", alone=True),
+            capability("a.apart", process="apart"),
             capability("a.legacy", env=legacy),
             capability("a.two"),
-            capability("a.alone-too", alone=True),
+            capability("a.alone", process="alone"),
             capability("a.legacy-too", env=legacy),
             capability("a.s3", service="s3"),
             capability("a.pandas", scenario="pandas"),
+            capability("a.apart-too", process="apart"),
         ]
     )
     assert [[c.name.removeprefix("a.") for c in group] for group in groups] == [
         ["one", "two"],
-        ["alone"],
+        ["apart", "apart-too"],
         ["legacy", "legacy-too"],
-        ["alone-too"],
+        ["alone"],
         ["s3"],
         ["pandas"],
     ]

@@ -7,7 +7,7 @@ Tables of `capabilities/*.toml`, one file an area, in the order that they are to
     question = "…?"                 # what people ask; capabilities of one question are answered together
     claim = "…"                     # what holds if it works
     devices = true                  # tried on the CPU and the GPU, as name@cpu and name@gpu
-    alone = true                    # in a process of its own
+    process = "name"                # in a process of its own, shared by those of the same name
     env = { NAME = "value" }        # with these variables, in a process of their own
     service = "s3"                  # with this server on loopback
     scenario = "pandas"             # in a prefix made for it, with a second install
@@ -48,7 +48,7 @@ FIRST = "environment.toml"
 """Tried before all else: a test that imports TensorFlow first bears the time that it takes."""
 _CPU = re.compile(r"(with|without) ([a-z0-9_]+)")
 _TEXTS = ("name", "question", "claim")
-_OPTIONAL_TEXTS = ("service", "scenario")
+_OPTIONAL_TEXTS = ("process", "service", "scenario")
 _EXPECT_TEXTS = ("outcome", "error", "instead", "source", "why")
 
 
@@ -135,8 +135,9 @@ class Capability:
     question: str
     claim: str
     device: str | None = None
-    alone: bool = False
     env: Mapping[str, str]
+    process: str = ""
+    """Empty for the one that most share."""
     service: str = ""
     scenario: str = ""
     needs: tuple[str, ...] = ()
@@ -185,7 +186,7 @@ def parse_contract(text: str, area: str) -> list[Capability]:
 
 
 def _capabilities(entry: Mapping[str, object], area: str, path: str, faults: Faults) -> Iterator[Capability]:
-    known = [*_TEXTS, *_OPTIONAL_TEXTS, "alone", "devices", "env", "needs", "seconds", "expect"]
+    known = [*_TEXTS, *_OPTIONAL_TEXTS, "devices", "env", "needs", "seconds", "expect"]
     faults.unknown_keys(entry, path, known)
     texts = {key: faults.take(entry, path, key, str) for key in _TEXTS}
     texts |= {key: faults.take(entry, path, key, str, "") for key in _OPTIONAL_TEXTS}
@@ -195,7 +196,6 @@ def _capabilities(entry: Mapping[str, object], area: str, path: str, faults: Fau
             **{key: text or "" for key, text in texts.items()},
             area=area,
             device=device,
-            alone=bool(faults.take(entry, path, "alone", bool, default=False)),
             env=_strings(faults.take(entry, path, "env", dict, {}), join(path, "env"), faults),
             needs=tuple(str(name) for name in faults.take(entry, path, "needs", list, []) or ()),
             seconds=faults.take(entry, path, "seconds", int, SECONDS) or SECONDS,

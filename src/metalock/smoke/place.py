@@ -9,7 +9,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -83,17 +83,18 @@ def equipped(capability: Capability, place: Place, second_installs: SecondInstal
     Raises a `MetalockError` for what can't be had on this machine.
     """
     place = replace(place, environment={**place.environment, **capability.env})
-    if capability.scenario:
-        place = replace(place, python=second_installs.python(capability.scenario))
-    if not capability.service:
+    with ExitStack() as stack:
+        if capability.scenario:
+            stack.callback(second_installs.remove, capability.scenario)
+            place = replace(place, python=second_installs.python(capability.scenario))
+        if capability.service:
+            served = service(capability.service, Path(sys.executable), place.scratch)
+            place = replace(place, environment={**place.environment, **stack.enter_context(served)})
         yield place
-        return
-    with service(capability.service, Path(sys.executable), place.scratch) as variables:
-        yield replace(place, environment={**place.environment, **variables})
 
 
 class SecondInstalls:
-    """The prefixes in which something was installed on top of the lock, each made once."""
+    """The prefixes in which something was installed on top of the lock, each there until it is removed."""
 
     def __init__(self, request: SmokeRequest, scratch: Path) -> None:
         self._request = request
@@ -122,6 +123,14 @@ class SecondInstalls:
         python = self.make(scenario)
         _share_bytecode(self._request.prefix, self._folder / scenario, self._pycache)
         return python
+
+    def remove(self, scenario: str) -> None:
+        """Beside other capabilities, since its files are as many as the environment's."""
+        with self._making:
+            self._made.pop(scenario, None)
+        prefix = self._folder / scenario
+        for folder in (prefix, self._pycache / prefix.relative_to("/")):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _pycache(scratch: Path) -> Path:

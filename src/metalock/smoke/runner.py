@@ -84,7 +84,7 @@ def groups_of(capabilities: Iterable[Capability]) -> list[list[Capability]]:
     groups: dict[tuple[object, ...], list[Capability]] = {}
     for capability in capabilities:
         key = (
-            capability.key if capability.alone else "",
+            capability.process,
             *sorted(capability.env.items()),
             capability.service,
             capability.scenario,

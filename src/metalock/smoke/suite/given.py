@@ -30,6 +30,19 @@ def on_cpu_in_a_virtual_mac() -> None:
         tf.config.set_visible_devices([], "GPU")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def logical_cpus() -> List[str]:
+    """The names of as many as METALOCK_LOGICAL_CPUS asks for, made before TensorFlow computes anything."""
+    count = int(os.environ.get("METALOCK_LOGICAL_CPUS", "0"))
+    if count:
+        import tensorflow as tf
+
+        (cpu,) = tf.config.list_physical_devices("CPU")
+        wanted = [tf.config.LogicalDeviceConfiguration() for _ in range(count)]
+        tf.config.set_logical_device_configuration(cpu, wanted)
+    return [f"/CPU:{number}" for number in range(count)]
+
+
 @pytest.fixture
 def measure(request: pytest.FixtureRequest) -> Measure:
     """Write down what was measured: a name with its unit, such as `images_per_second`, and a value."""

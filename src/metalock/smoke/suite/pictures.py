@@ -72,7 +72,7 @@ def tiny_model(
     return model
 
 
-def batches_by_epoch(model: Any, data: Any, limit: int = 500, **arguments: Any) -> Tuple[List[int], Any]:
+def batches_by_epoch(model: Any, data: Any, limit: int = 100, **arguments: Any) -> Tuple[List[int], Any]:
     """Fit; how many batches were trained on in each epoch that began, and the history.
 
     An epoch of `limit` batches fails: of the little data here it is one without end.

@@ -37,7 +37,7 @@ def check_file(folder: Path, file: str, load: Any) -> Any:
     """Load it and compare what it predicts; gives the model."""
     model = load(str(folder / file))
     inputs, outputs = known(folder, file.split(".", maxsplit=1)[0])
-    check_predictions(model.predict(inputs, verbose=0), outputs, f"{file} of {folder.name}")
+    check_predictions(predicted(model, inputs), outputs, f"{file} of {folder.name}")
     return model
 
 
@@ -56,11 +56,22 @@ def trained_model(keras: Any, *, by_fit: bool = False) -> Tuple[Any, Any, Any]:
     if by_fit:
         model.fit(x, y, epochs=3, batch_size=8, shuffle=False, verbose=0)
         return model, x, y
-    model.run_eagerly = True
-    for _ in range(3):
-        model.train_on_batch(x, y)
-    model.run_eagerly = False
+    train_eagerly(model, x, y, steps=3)
     return model, x, y
+
+
+def train_eagerly(model: Any, x: Any, y: Any, steps: int) -> None:
+    """What as many steps of `fit` do, without the graph that it would make first."""
+    before = model.run_eagerly
+    model.run_eagerly = True
+    for _ in range(steps):
+        model.train_on_batch(x, y)
+    model.run_eagerly = before
+
+
+def predicted(model: Any, x: Any) -> Any:
+    """What `predict` gives, without the graph that it would make first."""
+    return np.asarray(model(x, training=False))
 
 
 def check_goes_on(model: Any, again: Any, x: Any, y: Any) -> None:
@@ -71,6 +82,6 @@ def check_goes_on(model: Any, again: Any, x: Any, y: Any) -> None:
     assert name == "Adam", f"the optimizer came back as {name}"
     steps = int(optimizer.iterations.numpy())
     assert steps == 3, f"the optimizer came back with {steps} steps of 3"
-    for each in (model, again):
-        each.fit(x, y, epochs=2, batch_size=8, shuffle=False, verbose=0)
-    check_predictions(again.predict(x, verbose=0), model.predict(x, verbose=0), "after two more steps")
+    again.fit(x, y, epochs=2, batch_size=8, shuffle=False, verbose=0)
+    train_eagerly(model, x, y, steps=2)
+    check_predictions(predicted(again, x), predicted(model, x), "after two more steps")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
-from typing import Any, Callable, Iterator, List, Tuple
+from typing import Any, Callable, Iterator, List, NamedTuple, Tuple
 
 import numpy as np
 import pytest
@@ -12,31 +11,18 @@ from given import Measure
 
 COUNT = 512
 BATCH = 64
-EPOCHS = 2
-TIMED_EPOCHS = 3
+EPOCHS = 3
 CLASSES = 3
 
 Arrays = Tuple[Any, Any]
 
 
 @pytest.fixture(scope="session")
-def devices() -> List[str]:
-    """The names of the logical CPUs, made before TensorFlow computes anything."""
+def strategy(logical_cpus: List[str]) -> Any:
     import tensorflow as tf
 
-    count = int(os.environ["METALOCK_LOGICAL_CPUS"])
-    (cpu,) = tf.config.list_physical_devices("CPU")
-    wanted = [tf.config.LogicalDeviceConfiguration() for _ in range(count)]
-    tf.config.set_logical_device_configuration(cpu, wanted)
-    return [f"/CPU:{number}" for number in range(count)]
-
-
-@pytest.fixture(scope="session")
-def strategy(devices: List[str]) -> Any:
-    import tensorflow as tf
-
-    mirrored = tf.distribute.MirroredStrategy(devices)
-    assert mirrored.num_replicas_in_sync == len(devices), "the strategy doesn't use every device"
+    mirrored = tf.distribute.MirroredStrategy(logical_cpus)
+    assert mirrored.num_replicas_in_sync == len(logical_cpus), "the strategy doesn't use every device"
     return mirrored
 
 
@@ -69,27 +55,32 @@ def compiled_model() -> Any:
     return model
 
 
-def fit(model: Any, data: Any, **more: Any) -> List[float]:
-    """The loss of each epoch."""
-    return list(model.fit(data, epochs=EPOCHS, verbose=0, shuffle=False, **more).history["loss"])
+class Training(NamedTuple):
+    """What comes of one training."""
 
+    losses: List[float]
+    """By epoch."""
+    weights: Any
+    speed: float
+    """Images a second between the steps of an epoch.
 
-def speed_of(model: Any, data: Any, **more: Any) -> float:
-    """Images a second between the steps of an epoch, of a model that was trained before.
-
-    The best epoch counts, since others are slowed by what else goes on; each begins with a new iterator,
-    which takes longer than all its steps and is not counted.
+    The best epoch counts, since others are slowed by what else goes on. Each begins with a new iterator,
+    and the first with a new graph, which take longer than all the steps and are not counted.
     """
+
+
+def train(model: Any, data: Any, **more: Any) -> Training:
     import tensorflow as tf
 
     ended: List[float] = []
     watch = tf.keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs=None: ended.append(time.perf_counter())  # noqa: ARG005
     )
-    model.fit(data, epochs=TIMED_EPOCHS, verbose=0, shuffle=False, callbacks=[watch], **more)
-    steps = len(ended) // TIMED_EPOCHS
+    done = model.fit(data, epochs=EPOCHS, verbose=0, shuffle=False, callbacks=[watch], **more)
+    steps = len(ended) // EPOCHS
     epochs = [ended[first : first + steps] for first in range(0, len(ended), steps)]
-    return (steps - 1) * BATCH / min(epoch[-1] - epoch[0] for epoch in epochs)
+    speed = (steps - 1) * BATCH / min(epoch[-1] - epoch[0] for epoch in epochs)
+    return Training(list(done.history["loss"]), numbers(model), speed)
 
 
 def batches(arrays: Arrays) -> Any:
@@ -131,54 +122,64 @@ def numbers(model: Any) -> Any:
 
 
 @pytest.fixture(scope="session")
-def alone(devices: List[str], arrays: Arrays) -> Tuple[List[float], Any, float]:
-    """Loss by epoch, weights, and images a second then, of one device fed by tf.data."""
+def alone(logical_cpus: List[str], arrays: Arrays) -> Training:
+    """On one device fed by tf.data."""
     import tensorflow as tf
 
-    with tf.device(devices[0]):
-        model = compiled_model()
-        losses = fit(model, batches(arrays))
-        weights = numbers(model)
-        speed = speed_of(model, batches(arrays))
-    assert losses[-1] < losses[0], f"one device doesn't learn: {losses}"
-    return losses, weights, speed
+    with tf.device(logical_cpus[0]):
+        found = train(compiled_model(), batches(arrays))
+    assert found.losses[-1] < found.losses[0], f"one device doesn't learn: {found.losses}"
+    return found
 
 
 @pytest.fixture(scope="session")
-def mirrored_speed(strategy: Any, arrays: Arrays) -> float:
-    """Images a second of both devices fed by tf.data."""
+def model_on_both(strategy: Any) -> Any:
     with strategy.scope():
-        model = compiled_model()
-    fit(model, batches(arrays))
-    return speed_of(model, batches(arrays))
+        return compiled_model()
+
+
+@pytest.fixture(scope="session")
+def both(model_on_both: Any, arrays: Arrays) -> Training:
+    """On both devices fed by tf.data."""
+    return train(model_on_both, batches(arrays))
+
+
+Check = Callable[[Training], None]
+
+
+@pytest.fixture
+def check(alone: Training, both: Training, measure: Measure) -> Check:
+    """Compare the weights with those of one device, and write down the speed beside those of tf.data."""
+
+    def compare(found: Training) -> None:
+        apart = float(np.abs(found.weights - alone.weights).max())
+        measure("largest_difference_of_a_weight", apart)
+        assert apart < 1e-4, f"a weight differs by {apart} from the training on one device"
+        measure("images_per_second_between_steps", round(found.speed))
+        measure("images_per_second_between_steps_of_tf_data", round(both.speed))
+        measure("images_per_second_between_steps_of_tf_data_on_one_device", round(alone.speed))
+
+    return compare
 
 
 Trained = Callable[..., None]
 
 
 @pytest.fixture
-def trained(
-    strategy: Any, alone: Tuple[List[float], Any, float], mirrored_speed: float, measure: Measure
-) -> Trained:
-    """Train on both devices with the data given, and compare with one device, and with tf.data on both."""
+def trained(strategy: Any, check: Check) -> Trained:
+    """Train a new model on both devices with the data given, and check it."""
 
-    def train(data: Any, **more: Any) -> None:
+    def train_and_check(data: Any, **more: Any) -> None:
         with strategy.scope():
             model = compiled_model()
-        fit(model, data, **more)
-        apart = float(np.abs(numbers(model) - alone[1]).max())
-        measure("largest_difference_of_a_weight", apart)
-        assert apart < 1e-4, f"a weight differs by {apart} from the training on one device"
-        measure("images_per_second_between_steps", round(speed_of(model, data, **more)))
-        measure("images_per_second_between_steps_of_tf_data", round(mirrored_speed))
-        measure("images_per_second_between_steps_of_tf_data_on_one_device", round(alone[2]))
+        check(train(model, data, **more))
 
-    return train
+    return train_and_check
 
 
 @pytest.mark.capability("distribution.tf-data")
-def test_tf_data(trained: Trained, arrays: Arrays) -> None:
-    trained(batches(arrays))
+def test_tf_data(both: Training, check: Check) -> None:
+    check(both)
 
 
 @pytest.mark.capability("distribution.image-data-generator")
@@ -202,11 +203,9 @@ def test_arrays(trained: Trained, arrays: Arrays) -> None:
 
 
 @pytest.mark.capability("distribution.replicas-agree")
-def test_replicas_agree(strategy: Any, arrays: Arrays) -> None:
-    with strategy.scope():
-        model = compiled_model()
-    fit(model, batches(arrays))
-    for weight in model.trainable_variables:
+@pytest.mark.usefixtures("both")
+def test_replicas_agree(strategy: Any, model_on_both: Any) -> None:
+    for weight in model_on_both.trainable_variables:
         variable = weight if callable(weight.value) else weight.value  # Keras 2 and 3
         first, second = (np.asarray(copy) for copy in strategy.experimental_local_results(variable))
         apart = float(np.abs(first - second).max())
@@ -214,11 +213,10 @@ def test_replicas_agree(strategy: Any, arrays: Arrays) -> None:
 
 
 @pytest.mark.capability("distribution.reported-loss")
-def test_reported_loss(strategy: Any, alone: Tuple[List[float], Any, float], arrays: Arrays) -> None:
-    with strategy.scope():
-        model = compiled_model()
-    losses = fit(model, batches(arrays))
-    assert np.allclose(losses, alone[0], rtol=1e-3), f"loss {losses} on two devices, {alone[0]} on one"
+def test_reported_loss(alone: Training, both: Training) -> None:
+    assert np.allclose(both.losses, alone.losses, rtol=1e-3), (
+        f"loss {both.losses} on two devices, {alone.losses} on one"
+    )
 
 
 @pytest.mark.capability("distribution.finite-generator")

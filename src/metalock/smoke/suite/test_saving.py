@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from saved import check_file, check_goes_on, check_predictions, known, trained_model, unpacked
+from saved import (
+    check_file,
+    check_goes_on,
+    check_predictions,
+    known,
+    predicted,
+    train_eagerly,
+    trained_model,
+    unpacked,
+)
 
 VERSIONS = ("2.10", "2.12", "2.15")  # of Keras 2, whose files are here
 
@@ -22,7 +31,7 @@ def round_trip(path: Path, keras: Any) -> None:
     model, x, _ = trained_model(keras, by_fit=not path.suffix)
     model.save(str(path))
     again = keras.models.load_model(str(path))
-    check_predictions(again.predict(x, verbose=0), model.predict(x, verbose=0), path.name)
+    check_predictions(predicted(again, x), predicted(model, x), path.name)
 
 
 def goes_on(path: Path, keras: Any, **options: Any) -> None:
@@ -38,7 +47,7 @@ def test_h5(tmp_path: Path) -> None:
     model, x, _ = trained_model(tf.keras)
     model.save(str(tmp_path / "model.h5"))
     again = load_uncompiled(str(tmp_path / "model.h5"))
-    check_predictions(again.predict(x, verbose=0), model.predict(x, verbose=0), "model.h5")
+    check_predictions(predicted(again, x), predicted(model, x), "model.h5")
 
 
 @pytest.mark.capability("saving.h5-compiled")
@@ -82,7 +91,7 @@ def test_export(tmp_path: Path) -> None:
     model, x, _ = trained_model(tf.keras, by_fit=True)
     model.export(str(tmp_path / "model"))
     again = tf.saved_model.load(str(tmp_path / "model"))  # its variables live as long as it does
-    check_predictions(again.serve(tf.constant(x)), model.predict(x, verbose=0), "exported")
+    check_predictions(again.serve(tf.constant(x)), predicted(model, x), "exported")
 
 
 @pytest.mark.capability("saving.saved-model-of-module")
@@ -115,7 +124,7 @@ def test_saved_model_of_keras(tmp_path: Path) -> None:
     again = tf.saved_model.load(str(tmp_path / "model"))
     signature = again.signatures["serving_default"]
     (found,) = signature(tf.constant(x)).values()
-    check_predictions(found, model.predict(x, verbose=0), "serving_default")
+    check_predictions(found, predicted(model, x), "serving_default")
 
 
 @pytest.mark.capability("saving.weights-h5")
@@ -126,7 +135,7 @@ def test_weights_h5(tmp_path: Path) -> None:
     model.save_weights(str(tmp_path / "model.weights.h5"))
     other = tf.keras.models.clone_model(model)
     other.load_weights(str(tmp_path / "model.weights.h5"))
-    check_predictions(other.predict(x, verbose=0), model.predict(x, verbose=0), "model.weights.h5")
+    check_predictions(predicted(other, x), predicted(model, x), "model.weights.h5")
 
 
 @pytest.mark.capability("saving.weights-tf-format")
@@ -138,7 +147,7 @@ def test_weights_tf_format(tmp_path: Path) -> None:
     assert (tmp_path / "weights.index").is_file(), "no checkpoint"
     other = tf.keras.models.clone_model(model)
     other.load_weights(str(tmp_path / "weights"))
-    check_predictions(other.predict(x, verbose=0), model.predict(x, verbose=0), "weights")
+    check_predictions(predicted(other, x), predicted(model, x), "weights")
 
 
 @pytest.mark.capability("saving.checkpoint")
@@ -149,7 +158,7 @@ def test_checkpoint(tmp_path: Path) -> None:
     path = tf.train.Checkpoint(model=model, optimizer=model.optimizer).write(str(tmp_path / "checkpoint"))
     other = tf.keras.models.clone_model(model)
     other.compile(optimizer=tf.keras.optimizers.Adam(0.01), loss="mse")
-    other.fit(x, y, epochs=1, batch_size=8, verbose=0)  # so that the optimizer has its variables
+    train_eagerly(other, x, y, steps=1)  # so that the optimizer has its variables
     tf.train.Checkpoint(model=other, optimizer=other.optimizer).read(path).assert_existing_objects_matched()
     check_goes_on(model, other, x, y)
 
@@ -248,7 +257,7 @@ def check_weights(folder: Path, file: str) -> None:
     inputs, outputs = known(folder, "sequence")
     model = tf.keras.Sequential([tf.keras.Input((4, 3)), layers.LSTM(3), layers.Dense(2)])
     model.load_weights(str(folder / file))
-    check_predictions(model.predict(inputs, verbose=0), outputs, f"{file} of {folder.name}")
+    check_predictions(predicted(model, inputs), outputs, f"{file} of {folder.name}")
 
 
 @pytest.mark.capability("saving.old-weights")
