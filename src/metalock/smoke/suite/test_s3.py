@@ -115,7 +115,7 @@ def test_missing_object() -> None:
 
 
 READ_AND_END = """
-import sys, tensorflow as tf, tensorflow_io
+import sys, tensorflow_io, tensorflow as tf
 (line, *_) = tf.data.TextLineDataset(sys.argv[1]).as_numpy_iterator()
 assert line == b"first", line
 """
