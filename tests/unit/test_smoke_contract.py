@@ -126,3 +126,8 @@ error = "e"
         "source",
     ):
         assert part in message
+
+
+def test_a_process_of_a_whole_file() -> None:
+    text = 'process = "apart"\n' + MINIMAL + MINIMAL.replace("a.b", "a.c") + 'process = "alone"\n'
+    assert [capability.process for capability in parse_contract(text, "a")] == ["apart", "alone"]

@@ -7,7 +7,8 @@ Tables of `capabilities/*.toml`, one file an area, in the order that they are to
     question = "…?"                 # what people ask; capabilities of one question are answered together
     claim = "…"                     # what holds if it works
     devices = true                  # tried on the CPU and the GPU, as name@cpu and name@gpu
-    process = "name"                # in a process of its own, shared by those of the same name
+    process = "name"                # in a process of its own, shared by those of the same name; before the
+                                    # first capability of a file, of all that stand in it
     env = { NAME = "value" }        # with these variables, in a process of their own
     service = "s3"                  # with this server on loopback
     scenario = "pandas"             # in a prefix made for it, with a second install
@@ -175,11 +176,12 @@ def parse_contract(text: str, area: str) -> list[Capability]:
     """The capabilities of one file."""
     faults = Faults()
     table = tomllib.loads(text)
-    faults.unknown_keys(table, "", ["capability"])
+    faults.unknown_keys(table, "", ["capability", "process"])
+    process = faults.take(table, "", "process", str, "") or ""
     found = []
     for index, entry in enumerate(table.get("capability", [])):
         path = join("capability", str(entry.get("name", index)))
-        found += list(_capabilities(entry, area, path, faults))
+        found += list(_capabilities({"process": process, **entry}, area, path, faults))
     if faults.texts:
         raise MatrixError(f"capabilities/{area}.toml", tuple(faults.texts))
     return found
