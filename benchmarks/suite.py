@@ -14,10 +14,9 @@ from metalock.platforms import platform_of
 from rows import Rows, skipped
 
 IMPORTS = (
-    "environment.import", "devices.hide-gpu", "devices.memory-growth", "distribution.tf-data",
-    "imports.tensorflow-keras-legacy-asked", "keras3.legacy-missing", "s3.tensorflow-alone", "s3.exit",
-    "saving.old-h5-lambda", "second-install.pandas-import", "second-install.numpy-import",
-    "second-install.keras-import",
+    "environment.import", "devices.hide-gpu", "devices.memory-growth",
+    "imports.tensorflow-keras-legacy-asked", "keras3.legacy-missing", "s3.tensorflow-alone",
+    "second-install.pandas-import", "second-install.numpy-import", "second-install.keras-import",
 )  # fmt: skip
 """The first of each process that imports TensorFlow; its seconds are mostly that."""
 
