@@ -10,7 +10,8 @@ from pathlib import Path
 
 from metalock.adapters.cache import Cache
 from metalock.adapters.console import out, say
-from metalock.adapters.prefix import discard
+from metalock.adapters.files import only_one_run
+from metalock.adapters.prefix import discard, require_writable
 from metalock.adapters.settings import Settings, read_settings
 from metalock.adapters.uv_install import find_interpreter, read_interpreter
 from metalock.build.builder import build
@@ -183,7 +184,14 @@ class _Run:
     def _evidence(self, cell: Cell, lock: Lock, reporter: Reporter) -> Evidence:
         if self.stop.is_set():
             raise ToolError("interrupted")
-        built = build(self._request(cell, lock), self.settings, reporter)
+        request = self._request(cell, lock)
+        require_writable(request.prefix.parent)
+        mine = request.prefix.with_name(f".{request.prefix.name}.verify.lock")
+        with only_one_run(mine, reporter.note, self.stop.is_set):
+            return self._tried(cell, lock, request, reporter)
+
+    def _tried(self, cell: Cell, lock: Lock, request: BuildRequest, reporter: Reporter) -> Evidence:
+        built = build(request, self.settings, reporter)
         try:
             evidence = run_suite(self._trial(cell, lock, built), reporter)
             require_recordable(evidence)

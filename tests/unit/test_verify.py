@@ -6,11 +6,13 @@ import errno
 import shutil
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from metalock import verify
+from metalock.adapters.files import only_one_run
 from metalock.build.model import Backend, BuildRequest, Built
 from metalock.errors import FetchError, NothingSelectedError
 from metalock.lock.text import lock_digest
@@ -103,6 +105,11 @@ def smoke_files(workspace: Workspace) -> list[str]:
     return sorted(path.parent.name for path in workspace.envs.glob(f"*/*/{SMOKE_FILE}"))
 
 
+def environments(workspace: Workspace) -> list[str]:
+    """Those that were left, beside the lock files of runs."""
+    return sorted(path.name for path in (workspace.root / ".envs").glob("*/*") if path.is_dir())
+
+
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_evidence_is_written_beside_each_lock(workspace: Workspace, machine: Machine, jobs: int) -> None:
     assert run(workspace, jobs=jobs) == 0
@@ -110,7 +117,7 @@ def test_evidence_is_written_beside_each_lock(workspace: Workspace, machine: Mac
     evidence = parse_evidence((workspace.envs / "linux-64" / ENVS[0] / SMOKE_FILE).read_bytes())
     assert evidence is not None
     assert (evidence.backend, evidence.date) == ("conda", "2026-11-20")
-    assert list((workspace.root / ".envs").glob("*/*")) == []
+    assert environments(workspace) == []
 
 
 def test_what_has_evidence_is_left_alone(workspace: Workspace, machine: Machine) -> None:
@@ -194,7 +201,7 @@ def test_what_a_server_kept_from_being_tried_is_no_evidence(
 
 def test_keep_leaves_the_environments(workspace: Workspace, machine: Machine) -> None:
     run(workspace, keep=True)
-    assert sorted(path.name for path in (workspace.root / ".envs").glob("*/*")) == sorted(ENVS)
+    assert environments(workspace) == sorted(ENVS)
 
 
 def test_an_interrupt_ends_all_and_leaves_no_prefix(workspace: Workspace, machine: Machine) -> None:
@@ -208,10 +215,39 @@ def test_an_interrupt_ends_all_and_leaves_no_prefix(workspace: Workspace, machin
     with pytest.raises(KeyboardInterrupt):
         run(workspace, jobs=2)
     assert smoke_files(workspace) == []
-    assert list((workspace.root / ".envs").glob("*/*")) == []
+    assert environments(workspace) == []
 
 
 def test_what_is_not_locked_is_named(workspace: Workspace, machine: Machine) -> None:
     shutil.rmtree(workspace.envs / "linux-64" / ENVS[2])
     with pytest.raises(NothingSelectedError, match=r"not locked: linux-64/tf2\.9-py3\.8"):
         run(workspace)
+
+
+def test_two_runs_of_one_environment_take_turns(workspace: Workspace, machine: Machine) -> None:
+    at_work: list[str] = []
+
+    def together(request: SmokeRequest) -> None:
+        at_work.append(request.prefix.name)
+        threading.Event().wait(0.05)
+        assert at_work.count(request.prefix.name) == 1
+        at_work.remove(request.prefix.name)
+
+    machine.during = together
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        runs = [pool.submit(run, workspace, again=True) for _ in range(2)]
+    assert [each.result() for each in runs] == [0, 0]
+    assert sorted(machine.built) == sorted([*ENVS, *ENVS])
+
+
+def test_an_interrupt_ends_the_wait_for_another_run(workspace: Workspace, machine: Machine) -> None:
+    held = workspace.root / ".envs" / "linux-64" / f".{ENVS[0]}.verify.lock"
+    machine.broken = {ENVS[2]}
+
+    def interrupt(_request: SmokeRequest) -> None:
+        raise KeyboardInterrupt
+
+    machine.during = interrupt
+    with only_one_run(held, print), pytest.raises(KeyboardInterrupt):
+        run(workspace, jobs=3)
+    assert ENVS[0] not in machine.built

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from metalock.errors import UsageError
 
+WAIT_SECONDS = 1
+"""Between two looks at whether a wait was broken off."""
 OLD = ".old"
 NEW = ".new"
 
@@ -96,8 +98,13 @@ def recover_folders(parent: Path) -> list[str]:
 
 
 @contextmanager
-def only_one_run(path: Path, waiting: Callable[[str], None]) -> Iterator[None]:
-    """Hold the lock file; where another run holds it, say so once through `waiting`, and wait."""
+def only_one_run(
+    path: Path, waiting: Callable[[str], None], interrupted: Callable[[], bool] = bool
+) -> Iterator[None]:
+    """Hold the lock file; where another run holds it, say so once through `waiting`, and wait.
+
+    Raises `KeyboardInterrupt` if `interrupted` says meanwhile that there is no more use in it.
+    """
     from filelock import FileLock, Timeout
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,7 +113,11 @@ def only_one_run(path: Path, waiting: Callable[[str], None]) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         waiting(f"another metalock run holds {path}; waiting for it to end")
-        lock.acquire()
+        while not lock.is_locked:
+            if interrupted():
+                raise KeyboardInterrupt from None
+            with suppress(Timeout):
+                lock.acquire(timeout=WAIT_SECONDS)
     try:
         yield
     finally:
