@@ -12,6 +12,7 @@ from samples import cell, lock_of
 from metalock.adapters.settings import Settings
 from metalock.errors import FetchError, NothingSelectedError
 from metalock.smoke import place as place_module
+from metalock.smoke.contract import contract
 from metalock.smoke.evidence import Observation, Observed
 from metalock.smoke.group import Place
 from metalock.smoke.place import (
@@ -20,6 +21,7 @@ from metalock.smoke.place import (
     SecondInstalls,
     SmokeRequest,
     _share_bytecode,
+    equipped,
     make_place,
     without_paths,
 )
@@ -108,6 +110,26 @@ def test_a_second_install_is_made_once(
         installs.make("pandas")
     assert installs.make("pandas") == installs.python("pandas") == tmp_path / "scenarios/pandas/bin/python"
     assert made == ["pandas", "pandas"]
+
+
+def test_a_second_install_is_gone_once_it_was_tried(
+    request_here: SmokeRequest, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make_scenario(_lock: object, _python: Path, scenario: str, folder: Path, **_: object) -> Path:
+        (folder / scenario / "bin").mkdir(parents=True)
+        return folder / scenario / "bin" / "python"
+
+    monkeypatch.setattr(place_module, "make_scenario", make_scenario)
+    capability = next(one for one in contract() if one.scenario == "pandas")
+    installs = SecondInstalls(request_here, tmp_path / "scratch")
+    for _ in range(2):
+        with equipped(capability, place, installs) as given:
+            prefix = given.python.parents[1]
+            compiled = tmp_path / "scratch" / "pycache" / prefix.relative_to("/")
+            compiled.mkdir(parents=True)
+            assert prefix.is_dir()
+        assert not prefix.exists()
+        assert not compiled.exists()
 
 
 def test_nothing_compiled_is_nothing_to_share(tmp_path: Path) -> None:
