@@ -60,6 +60,14 @@ def test_hangs():
 def test_device(device):
     assert device == "cpu"
 
+@pytest.mark.capability("t.leaves-garbage")
+def test_leaves_garbage(measure):
+    class Cycle:
+        def __del__(self):
+            measure("freed", True)
+    cycle = Cycle()
+    cycle.itself = cycle
+
 @pytest.mark.capability("t.locked")
 def test_locked(locked):
     assert locked == {"numpy": "2.0"}
@@ -122,6 +130,11 @@ def test_each_end_is_a_result_and_the_rest_goes_on(place: Place) -> None:
     }
     assert found["t.passes"].values == {"images_per_second": 12.5}
     assert found["t.aborts"].values == {"before": 1}
+
+
+def test_what_a_test_leaves_behind_goes_within_its_time(place: Place) -> None:
+    found = attempt(place, "t.leaves-garbage", "t.passes")
+    assert found["t.leaves-garbage"].values == {"freed": True}
 
 
 def test_a_hang_is_ended_with_all_that_it_started(place: Place) -> None:

@@ -20,7 +20,6 @@ from metalock.smoke.place import (
     TAIL,
     SecondInstalls,
     SmokeRequest,
-    _share_bytecode,
     equipped,
     make_place,
     without_paths,
@@ -80,19 +79,6 @@ def test_a_long_error_keeps_both_ends(place: Place, tmp_path: Path) -> None:
     assert len(found) == HEAD + TAIL + len(" … ")
 
 
-def test_bytecode_is_shared_and_the_original_stays(tmp_path: Path) -> None:
-    pycache, prefix, other = tmp_path / "pycache", tmp_path / "prefix", tmp_path / "other"
-    compiled = pycache / str(prefix).lstrip("/") / "lib" / "x.cpython-311.pyc"
-    compiled.parent.mkdir(parents=True)
-    compiled.write_bytes(b"code")
-    _share_bytecode(prefix, other, pycache)
-    shared = pycache / str(other).lstrip("/") / "lib" / "x.cpython-311.pyc"
-    assert shared.samefile(compiled)
-    (new := shared.with_name("new")).write_bytes(b"other code")
-    new.replace(shared)  # as Python writes bytecode
-    assert compiled.read_bytes() == b"code"
-
-
 def test_a_second_install_is_made_once(
     request_here: SmokeRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,11 +116,6 @@ def test_a_second_install_is_gone_once_it_was_tried(
             assert prefix.is_dir()
         assert not prefix.exists()
         assert not compiled.exists()
-
-
-def test_nothing_compiled_is_nothing_to_share(tmp_path: Path) -> None:
-    _share_bytecode(tmp_path / "prefix", tmp_path / "other", tmp_path / "pycache")
-    assert not (tmp_path / "pycache").exists()
 
 
 @pytest.mark.parametrize("only", ["environment", "environment.import"])

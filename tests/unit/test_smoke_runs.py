@@ -40,6 +40,9 @@ class Suite:
         self.act: Try = lambda _capability, _place: None
         monkeypatch.setattr(runs, "try_together", self.try_together)
         monkeypatch.setattr(runs, "equipped", self.equipped)
+        self.ahead: list[bool] = []
+        """Whether it was still of use, each time that bytecode was to be compiled ahead."""
+        monkeypatch.setattr(runs, "compile_ahead", lambda _place, unneeded: self.ahead.append(not unneeded()))
         self.made: list[str] = []
         self.failing = ""
         self.all_made = threading.Event()
@@ -139,6 +142,7 @@ def test_prefixes_are_made_while_the_first_capability_compiles(suite: Suite) -> 
     suite.failing = "pandas"  # which is told when its turn comes
     suite.act = act
     suite.run("a.one", "a.after-pandas", "a.other", "a.after-numpy a.again-after-numpy")
+    assert suite.ahead == [True]
     assert suite.made == ["pandas", "numpy"]
     assert suite.names[0] == "a.one"
     assert sorted(suite.names[1:]) == ["a.after-numpy", "a.after-pandas", "a.again-after-numpy", "a.other"]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -19,6 +18,7 @@ from metalock.adapters.settings import Settings
 from metalock.errors import ToolError
 from metalock.lock.model import Lock
 from metalock.matrix.model import Cell
+from metalock.smoke.bytecode import pycache_of, share_bytecode
 from metalock.smoke.contract import Capability, situation_of
 from metalock.smoke.evidence import Observation
 from metalock.smoke.group import Place
@@ -60,7 +60,7 @@ def make_place(request: SmokeRequest, scratch: Path) -> Place:
         "TMPDIR": str(scratch),
         "LANG": "C.UTF-8",
         "PYTHONNOUSERSITE": "1",
-        "PYTHONPYCACHEPREFIX": str(_pycache(scratch)),  # the prefix stays as it is
+        "PYTHONPYCACHEPREFIX": str(pycache_of(scratch)),  # the prefix stays as it is
         "PYTHONFAULTHANDLER": "1",
         "METALOCK_LOCKED": json.dumps(situation_of(request.lock).versions),
         **request.cell.variables,
@@ -99,7 +99,7 @@ class SecondInstalls:
     def __init__(self, request: SmokeRequest, scratch: Path) -> None:
         self._request = request
         self._folder = scratch / "scenarios"
-        self._pycache = _pycache(scratch)
+        self._pycache = pycache_of(scratch)
         self._made: dict[str, Path] = {}
         self._making = threading.Lock()
 
@@ -121,7 +121,7 @@ class SecondInstalls:
     def python(self, scenario: str) -> Path:
         """The same, with the bytecode that was compiled up to now."""
         python = self.make(scenario)
-        _share_bytecode(self._request.prefix, self._folder / scenario, self._pycache)
+        share_bytecode(self._request.prefix, self._folder / scenario, self._pycache)
         return python
 
     def remove(self, scenario: str) -> None:
@@ -131,34 +131,6 @@ class SecondInstalls:
         prefix = self._folder / scenario
         for folder in (prefix, self._pycache / prefix.relative_to("/")):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _pycache(scratch: Path) -> Path:
-    return scratch / "pycache"
-
-
-def _share_bytecode(prefix: Path, other: Path, pycache: Path) -> None:
-    """What was compiled for the one serves the other, as far as their files are the same.
-
-    TensorFlow takes longer to compile than to try. Python compares each source's time and size, and
-    writes anew into another file, so that the links do no harm. Processes may be compiling meanwhile:
-    what they haven't finished is left out.
-    """
-    compiled = pycache / prefix.absolute().relative_to("/")
-    if compiled.is_dir():
-        target = pycache / other.relative_to("/")
-        shutil.copytree(
-            compiled,
-            target,
-            ignore=shutil.ignore_patterns("*.pyc.*"),
-            copy_function=_link_if_there,
-            dirs_exist_ok=True,
-        )
-
-
-def _link_if_there(source: str, target: str) -> None:
-    with suppress(FileNotFoundError, FileExistsError):
-        os.link(source, target)
 
 
 def host_facts(place: Place) -> dict[str, object]:

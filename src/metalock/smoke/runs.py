@@ -10,6 +10,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 
 from metalock.errors import MetalockError
+from metalock.smoke.bytecode import compile_ahead
 from metalock.smoke.contract import Capability
 from metalock.smoke.evidence import Observation, Observed
 from metalock.smoke.group import Place, try_together
@@ -38,7 +39,8 @@ class Runs:
         """Try them all; the names of the GPUs that TensorFlow saw.
 
         The first group is the largest. Beside it run the others, once TensorFlow's bytecode is compiled,
-        which its first capability shows; until then, prefixes are made for them. Who is free takes the next.
+        which its first capability shows; until then, half of that is compiled for it, and prefixes are made
+        for the others. Who is free takes the next.
         """
         scenarios = dict.fromkeys(group[0].scenario for group in groups if group[0].scenario)
         waiting = deque(enumerate(groups))
@@ -63,6 +65,7 @@ class Runs:
         return self._stop.is_set() or self._request.interrupted()
 
     def _beside(self, waiting: Waiting, scenarios: Iterable[str]) -> None:
+        compile_ahead(self._place, lambda: self._begun.is_set() or self._interrupted())
         for scenario in scenarios:
             if not self._interrupted():
                 with suppress(MetalockError):  # tried again, and told, when its turn comes

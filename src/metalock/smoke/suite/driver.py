@@ -15,10 +15,6 @@ from pathlib import Path
 SUITE = Path(__file__).parent
 
 
-GARBAGE = 100_000
-"""Objects between two looks for garbage; at Python's own 700, TensorFlow's import spends a fifth on that."""
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tools", required=True, help="where pytest is, outside the environment")
@@ -28,7 +24,7 @@ def main() -> int:
     options = parser.parse_args()
     sys.path.append(options.tools)  # at the end: what the environment has itself is what counts
 
-    gc.set_threshold(GARBAGE)
+    gc.disable()  # a fifth of TensorFlow's import; the recorder has it looked for after each test
     import pytest
     from recorder import Recorder
 
