@@ -60,13 +60,20 @@ def test_hangs():
 def test_device(device):
     assert device == "cpu"
 
+class Cycle:
+    def __init__(self, measure):
+        self.measure, self.itself = measure, self
+    def __del__(self):
+        self.measure("freed", True)
+
 @pytest.mark.capability("t.leaves-garbage")
 def test_leaves_garbage(measure):
-    class Cycle:
-        def __del__(self):
-            measure("freed", True)
-    cycle = Cycle()
-    cycle.itself = cycle
+    left = Cycle(measure)
+
+@pytest.mark.capability("t.fails-with-garbage")
+def test_fails_with_garbage(measure):
+    left = Cycle(measure)
+    raise KeyError("gone")
 
 @pytest.mark.capability("t.locked")
 def test_locked(locked):
@@ -133,8 +140,8 @@ def test_each_end_is_a_result_and_the_rest_goes_on(place: Place) -> None:
 
 
 def test_what_a_test_leaves_behind_goes_within_its_time(place: Place) -> None:
-    found = attempt(place, "t.leaves-garbage", "t.passes")
-    assert found["t.leaves-garbage"].values == {"freed": True}
+    found = attempt(place, "t.leaves-garbage", "t.fails-with-garbage", "t.passes")
+    assert found["t.leaves-garbage"].values == found["t.fails-with-garbage"].values == {"freed": True}
 
 
 def test_a_hang_is_ended_with_all_that_it_started(place: Place) -> None:

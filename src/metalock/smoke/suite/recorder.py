@@ -32,6 +32,8 @@ def collect_garbage() -> None:
     (seen in `Model::OptimizeLoop` of TensorFlow 2.18: 40 s, of an iterator that a failed `fit` had left long
     before), and that sleeps longer the older it is.
     """
+    for name in ("last_exc", "last_value", "last_traceback"):  # in which pytest keeps the last failure
+        vars(sys).pop(name, None)
     gc.collect(0)
 
 
