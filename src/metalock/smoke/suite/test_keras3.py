@@ -71,8 +71,9 @@ def same(found: Any, wanted: Any) -> None:
 
 @pytest.mark.capability("keras3.fit-workers")
 def test_fit_workers() -> None:
-    history = compiled().fit(batches()(), epochs=2, workers=2, use_multiprocessing=False, verbose=0)
-    assert len(history.history["loss"]) == 2, f"losses {history.history}"
+    """In one epoch, since Keras 2.11 to 2.15 wait 5 s at the end of each for another batch to come."""
+    history = compiled().fit(batches()(), epochs=1, workers=2, use_multiprocessing=False, verbose=0)
+    assert len(history.history["loss"]) == 1, f"losses {history.history}"
 
 
 @pytest.mark.capability("keras3.sequence-workers")
@@ -635,6 +636,7 @@ def test_set_session() -> None:
 
 @pytest.mark.capability("keras3.legacy")
 def test_legacy(tmp_path: Path, measure: Measure) -> None:
+    """The one that lets tf_keras make a graph: for TensorFlow 2.16 AutoGraph converts all of it, in 15 s."""
     import tensorflow as tf
     import tf_keras
     from tensorflow.keras.preprocessing.image import ImageDataGenerator
@@ -682,7 +684,7 @@ def test_tf_keras_direct() -> None:
 
     layers = [tf_keras.layers.Dense(1, input_shape=(2,))]
     model = tf_keras.Sequential(layers)
-    model.compile(tf_keras.optimizers.legacy.SGD(lr=RATE), "mse")
+    model.compile(tf_keras.optimizers.legacy.SGD(lr=RATE), "mse", run_eagerly=True)  # see test_legacy
     history = model.fit(*regression(), workers=1, verbose=0)
     assert len(history.history["loss"]) == 1, f"losses {history.history}"
 
