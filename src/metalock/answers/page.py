@@ -137,7 +137,7 @@ def _platform(tracks: Sequence[Track], name: str, environments: Sequence[Place])
 def _short_answer(tracks: Sequence[Track]) -> str:
     if len({sentence(track) for track in tracks}) == 1:
         text = sentence(tracks[0])
-        every = "both" if len(tracks) == 2 else f"all {len(tracks)}"  # noqa: PLR2004
+        every = "both" if len(tracks) == 2 else f"all {len(tracks)}"  # noqa: PLR2004 - what "both" means
         return text if len(tracks) == 1 else f"For {every} claims alike: {text}"
     always = sum(_always_works(track) for track in tracks)
     return f"{always or 'None'} of {len(tracks)} work in every version tried. The others:"

@@ -154,13 +154,13 @@ class _Binaries:
 def _detached(binary: Binary) -> Binary:
     """The same, without the mapped spool: a wheel may have more binaries than a process open files."""
     exports = binary.exports
-    views = {one.name: getattr(exports, one.name) for one in fields(exports)}  # type: ignore[arg-type]
+    views = {one.name: getattr(exports, one.name) for one in fields(exports)}
     copies = {
         name: View(view.raw(), 0, len(view), view.origin, view.name)
         for name, view in views.items()
         if isinstance(view, View)
     }
-    return replace(binary, exports=replace(exports, **copies))  # type: ignore[type-var]
+    return replace(binary, exports=replace(exports, **copies))
 
 
 _NUMPY = b"core._multiarray_umath\0"

@@ -123,6 +123,7 @@ class Export:
     default: bool = True
 
 
+@dataclass(frozen=True, slots=True)
 class Exports(ABC):
     """The symbols on offer, looked up in the file's own table and never all unpacked."""
 
