@@ -65,7 +65,7 @@ class Runs:
         return self._stop.is_set() or self._request.interrupted()
 
     def _beside(self, waiting: Waiting, scenarios: Iterable[str]) -> None:
-        compile_ahead(self._place, lambda: self._begun.is_set() or self._interrupted())
+        compile_ahead(self._place, self._begun.is_set)
         for scenario in scenarios:
             if not self._interrupted():
                 with suppress(MetalockError):  # tried again, and told, when its turn comes

@@ -24,7 +24,7 @@ def main() -> int:
     options = parser.parse_args()
     sys.path.append(options.tools)  # at the end: what the environment has itself is what counts
 
-    gc.disable()  # a fifth of TensorFlow's import; the recorder has it looked for after each test
+    gc.disable()  # a fifth of TensorFlow's import, left to itself; the recorder collects after each test
     import pytest
     from recorder import Recorder
 

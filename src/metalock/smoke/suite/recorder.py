@@ -30,7 +30,7 @@ def collect_garbage() -> None:
 
     Not later: who frees a `tf.data` iterator sometimes waits until its autotuning thread wakes by itself
     (seen in `Model::OptimizeLoop` of TensorFlow 2.18: 40 s, of an iterator that a failed `fit` had left long
-    before), and that sleeps longer the older it is.
+    before), and that sleeps ever longer, up to a minute (`kOptimizationPeriodMaxMs`, core/framework/model.h).
     """
     for name in ("last_exc", "last_value", "last_traceback"):  # in which pytest keeps the last failure
         vars(sys).pop(name, None)

@@ -34,10 +34,13 @@ def round_trip(path: Path, keras: Any) -> None:
     check_predictions(predicted(again, x), predicted(model, x), path.name)
 
 
-def goes_on(path: Path, keras: Any, **options: Any) -> None:
+def goes_on(path: Path, keras: Any, *, eagerly: bool = False, **options: Any) -> None:
     model, x, y = trained_model(keras, by_fit=not path.suffix)
     model.save(str(path))
-    check_goes_on(model, keras.models.load_model(str(path), **options), x, y)
+    again = keras.models.load_model(str(path), **options)
+    if eagerly:
+        again.run_eagerly = True
+    check_goes_on(model, again, x, y)
 
 
 @pytest.mark.capability("saving.h5")
@@ -369,8 +372,4 @@ def test_tf_keras_new(tmp_path: Path) -> None:
 def test_tf_keras_round_trip(tmp_path: Path) -> None:
     import tf_keras
 
-    model, x, y = trained_model(tf_keras)
-    model.save(str(tmp_path / "model.keras"))
-    again = tf_keras.models.load_model(str(tmp_path / "model.keras"))
-    again.run_eagerly = True  # see test_keras3.test_legacy
-    check_goes_on(model, again, x, y)
+    goes_on(tmp_path / "model.keras", tf_keras, eagerly=True)  # see test_keras3.test_legacy

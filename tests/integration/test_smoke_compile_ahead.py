@@ -1,4 +1,4 @@
-"""Bytecode of a run: shared between prefixes, compiled ahead, and never beside its sources."""
+"""Bytecode compiled ahead: not run, no more than needed, and never beside its sources."""
 
 from __future__ import annotations
 
@@ -9,28 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from metalock.smoke.bytecode import compile_ahead, pycache_of, share_bytecode
+from metalock.smoke.bytecode import compile_ahead, pycache_of
 from metalock.smoke.group import Place
 
 SUITE = Path(__file__).parents[2] / "src" / "metalock" / "smoke" / "suite"
-
-
-def test_bytecode_is_shared_and_the_original_stays(tmp_path: Path) -> None:
-    pycache, prefix, other = tmp_path / "pycache", tmp_path / "prefix", tmp_path / "other"
-    compiled = pycache / str(prefix).lstrip("/") / "lib" / "x.cpython-311.pyc"
-    compiled.parent.mkdir(parents=True)
-    compiled.write_bytes(b"code")
-    share_bytecode(prefix, other, pycache)
-    shared = pycache / str(other).lstrip("/") / "lib" / "x.cpython-311.pyc"
-    assert shared.samefile(compiled)
-    (new := shared.with_name("new")).write_bytes(b"other code")
-    new.replace(shared)  # as Python writes bytecode
-    assert compiled.read_bytes() == b"code"
-
-
-def test_nothing_compiled_is_nothing_to_share(tmp_path: Path) -> None:
-    share_bytecode(tmp_path / "prefix", tmp_path / "other", tmp_path / "pycache")
-    assert not (tmp_path / "pycache").exists()
 
 
 @pytest.fixture
