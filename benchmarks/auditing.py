@@ -19,8 +19,8 @@ from metalock.adapters.fetch import Download, fetch
 from metalock.adapters.index import PackageIndex
 from metalock.adapters.settings import read_settings
 from metalock.audit.facts import dump, load
-from metalock.audit.library import WheelLibrary
 from metalock.audit.wheel import read_wheel
+from metalock.audit.wheel_cache import WheelLibrary
 from metalock.binaries import sniff
 from metalock.lock.model import PipPackage
 from metalock.lock.text import parse_lock

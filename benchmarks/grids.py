@@ -18,8 +18,8 @@ from metalock.adapters.index import IndexWheel, PackageIndex
 from metalock.adapters.settings import read_settings
 from metalock.audit.facts import WheelFacts
 from metalock.audit.grid import GridEntry, compare
-from metalock.audit.gridrun import choose_pairs, read_pairs
-from metalock.audit.library import WheelLibrary
+from metalock.audit.grid_run import choose_pairs, read_pairs
+from metalock.audit.wheel_cache import WheelLibrary
 from rows import Rows
 
 PLUGIN = "tensorflow-metal"

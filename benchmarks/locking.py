@@ -21,7 +21,7 @@ from rattler.package import BuildString
 from metalock.adapters.conda import ChannelSolver, CondaRequest
 from metalock.adapters.settings import Settings, read_settings
 from metalock.adapters.uv import uv_environment, uv_path
-from metalock.locker import conda_request
+from metalock.locking.solve import conda_request
 from metalock.matrix.model import Cell
 from metalock.workspace import open_workspace
 from rows import Rows, skipped

@@ -10,7 +10,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from metalock.drift import check_drift
+from metalock.checks.files import check_drift
 from metalock.lock.model import cell_inputs
 from metalock.lock.text import lock_text, parse_lock
 from metalock.platforms import Platform

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 
+from metalock.evidence.store import trials
 from metalock.matrix.model import Cell
 from metalock.platforms import Platform
-from metalock.smoke.standing import trials
 from metalock.workspace import Workspace
 
 RUNNERS = {

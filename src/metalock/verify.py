@@ -8,24 +8,24 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from metalock.adapters.building import discard, require_writable
 from metalock.adapters.cache import Cache
 from metalock.adapters.console import out, say
 from metalock.adapters.files import only_one_run
-from metalock.adapters.prefix import discard, require_writable
 from metalock.adapters.settings import Settings, read_settings
 from metalock.adapters.uv_install import find_interpreter, read_interpreter
-from metalock.build.builder import build
-from metalock.build.inspect import check_prefix
-from metalock.build.model import Backend, BuildRequest, Built
-from metalock.build.seeds import recall
 from metalock.errors import MetalockError, NothingSelectedError, ToolError, UsageError, file_error
+from metalock.evidence.model import Evidence, Outcome, counts_of, require_recordable
+from metalock.evidence.store import read_evidence, write_evidence
 from metalock.lock.model import Lock
 from metalock.matrix.model import Cell
+from metalock.prefix.build import build
+from metalock.prefix.check import check_prefix
+from metalock.prefix.model import Backend, BuildRequest, Built
+from metalock.prefix.seeds import recall
 from metalock.progress import Reporter
-from metalock.smoke.evidence import Evidence, Outcome, counts_of, require_recordable
-from metalock.smoke.place import SmokeRequest
-from metalock.smoke.runner import run_suite
-from metalock.smoke.standing import read_evidence, write_evidence
+from metalock.smoke.run import run_suite
+from metalock.smoke.setup import SmokeRequest
 from metalock.workspace import Workspace
 
 

@@ -23,7 +23,7 @@ from integration.conftest import Ended, Project, World, end
 from integration.index import Wheel, make_wheel
 from integration.servers import wait_until
 from metalock.adapters import conda, conda_install
-from metalock.adapters.prefix import MARKER, is_half_built, is_vacant
+from metalock.adapters.building import MARKER, is_half_built, is_vacant
 from metalock.lock.model import Lock, PipPackage, cell_inputs
 from metalock.lock.text import lock_text
 from metalock.platforms import platform_of

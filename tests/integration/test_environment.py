@@ -29,11 +29,11 @@ from metalock.adapters.fetch import Download, fetch
 from metalock.adapters.index import PackageIndex
 from metalock.adapters.settings import read_settings
 from metalock.adapters.uv_install import find_interpreter
-from metalock.build.seeds import seed_wheels
+from metalock.evidence.model import Outcome, counts_of, parse_evidence
 from metalock.lock.model import Lock
 from metalock.lock.text import lock_digest, lock_text, parse_lock
 from metalock.platforms import platform_of
-from metalock.smoke.evidence import Outcome, counts_of, parse_evidence
+from metalock.prefix.seeds import seed_wheels
 
 ROOT = Path(__file__).parents[2]
 HERE = platform_of(sys.platform, platform.machine())

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from metalock.audit.grid import GridVerdict
-from metalock.audit.gridrun import make_grid
-from metalock.audit.known import optional_reason
+from metalock.audit.grid_run import make_grid
+from metalock.audit.reports import optional_reason
 from metalock.platforms import Platform
 from metalock.progress import Reporter
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from metalock.smoke.bytecode import compile_ahead, pycache_of
-from metalock.smoke.group import Place
+from metalock.smoke.process import Place
 
 SUITE = Path(__file__).parents[2] / "src" / "metalock" / "smoke" / "suite"
 

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from metalock.answers.behind import speed_verdict
+from metalock.answers.measurements import speed_verdict
 from metalock.answers.model import Place, State, Track, label, span, track_of
 from metalock.answers.page import page
+from metalock.answers.questions import Claim, Question, own_questions, parse_questions
 from metalock.answers.sentences import code, line, sentence, source_link, verdict
 from metalock.errors import MatrixError
+from metalock.evidence.contract import Capability, Expected, Situation, contract, parse_contract
+from metalock.evidence.model import Evidence, Observation, Observed, Result
 from metalock.platforms import Platform, parse_release
-from metalock.smoke.contract import Capability, Expected, Situation, contract, parse_contract
-from metalock.smoke.evidence import Evidence, Observation, Observed, Result
-from metalock.smoke.questions import Claim, Question, own_questions, parse_questions
 from metalock.workspace import open_workspace
 
 ROOT = Path(__file__).parents[2]

@@ -27,7 +27,7 @@ from audit_samples import (
 from samples import conda
 
 from metalock.audit.facts import WheelFacts
-from metalock.audit.record import Verdict, make_audit
+from metalock.audit.result import Verdict, make_audit
 from metalock.audit.rules import RULES, AuditFinding, Rule
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "audit.md"

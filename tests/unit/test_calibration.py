@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from metalock.audit.known import known_reports, optional_reason
+from metalock.audit.reports import known_reports, optional_reason
 from metalock.platforms import Platform
 
 FOLDER = Path(__file__).parents[2] / "docs" / "compatibility"

@@ -12,9 +12,9 @@ from samples import MATRIX, all_cells, locked_workspace
 
 from metalock.ci import MAC_WITH_METAL, Wanted, cells_to_verify, job_matrix
 from metalock.cli import main
+from metalock.evidence.model import SMOKE_FILE, Evidence, Observation, Observed, evidence_text
 from metalock.lock.text import lock_digest
 from metalock.matrix.model import Cell
-from metalock.smoke.evidence import SMOKE_FILE, Evidence, Observation, Observed, evidence_text
 from metalock.workspace import LOCK_FILE, Workspace
 
 METAL = f'{MATRIX}[stack."tf2.18".osx-arm64]\ntensorflow-metal = "1.2.0"\n'

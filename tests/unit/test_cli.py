@@ -12,8 +12,8 @@ from samples import MATRIX, locked_workspace
 
 from metalock import __version__
 from metalock.cli import main
-from metalock.options import NeedsType, exits_with_its_code
-from metalock.table import BEGIN, END
+from metalock.commands.options import NeedsType, exits_with_its_code
+from metalock.overview.readme import BEGIN, END
 
 NOT_THERE = "error: nothing selected: the matrix has no such environment on that platform"
 NOTHING = "error: no environment of the matrix fulfils all of that"

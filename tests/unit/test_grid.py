@@ -16,7 +16,7 @@ from metalock.adapters.index import IndexWheel
 from metalock.audit import commands
 from metalock.audit.facts import WheelFacts
 from metalock.audit.grid import GridEntry, GridVerdict, Release, compare, pairs, releases
-from metalock.audit.gridrun import make_grid
+from metalock.audit.grid_run import make_grid
 from metalock.audit.gridtext import to_page, to_table
 from metalock.errors import UsageError
 from metalock.platforms import Platform

@@ -9,34 +9,21 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "metalock"
 LAYERS: list[list[str]] = [
-    ["errors", "progress", "__init__"],
+    ["errors", "faults", "progress", "__init__"],
     ["platforms", "findings", "matrix", "lock", "render", "binaries"],
     ["adapters"],
     ["workspace"],
-    [
-        "drift",
-        "listing",
-        "table",
-        "locker",
-        "check",
-        "diff",
-        "env",
-        "export",
-        "scaffold",
-        "audit",
-        "build",
-        "smoke",
-    ],
-    ["report", "verify", "tiers", "answers", "ci"],
-    ["options", "commands", "cli", "__main__"],
+    ["audit", "checks", "evidence", "export", "locking", "overview", "prefix", "scaffold", "smoke"],
+    ["answers", "ci", "verify"],
+    ["commands", "cli", "__main__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 PEERS = {
-    ("drift", "listing"),
-    ("drift", "table"),
-    ("table", "listing"),
-    ("env", "locker"),
-    ("smoke", "build"),
+    ("checks", "overview"),
+    ("overview", "audit"),
+    ("overview", "evidence"),
+    ("smoke", "evidence"),
+    ("smoke", "prefix"),
 }
 """Pairs within the layer of the parts that may meet."""
 

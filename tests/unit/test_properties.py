@@ -13,9 +13,9 @@ from packaging.specifiers import SpecifierSet
 from samples import MATRIX, all_cells, cell, conda, lock_of
 
 from metalock.errors import MatrixError
+from metalock.faults import Faults, join
 from metalock.lock.model import cell_inputs
 from metalock.lock.text import LockTextError, lock_text, parse_lock
-from metalock.matrix.fields import Faults, join
 from metalock.matrix.model import COLUMNS
 from metalock.matrix.values import normal_specifier, read_specifier
 from metalock.platforms import Platform

@@ -11,11 +11,11 @@ from samples import cell, lock_of
 from metalock.adapters import uv_install
 from metalock.adapters.proc import Completed
 from metalock.adapters.settings import Settings
-from metalock.build.model import Backend, BuildRequest, Built
 from metalock.errors import UnsolvableError
+from metalock.evidence.contract import contract
+from metalock.prefix.model import Backend, BuildRequest, Built
 from metalock.progress import Reporter
 from metalock.smoke import scenarios
-from metalock.smoke.contract import contract
 from metalock.smoke.scenarios import SCENARIOS, make_scenario
 
 SETTINGS = Settings(

@@ -9,6 +9,7 @@ import pytest
 from samples import locked_workspace
 
 from metalock.errors import ToolError, UsageError
+from metalock.evidence.model import Evidence, Observation, Observed
 from metalock.findings import Finding, Rule
 from metalock.lock.text import lock_digest
 from metalock.matrix.expand import select
@@ -16,8 +17,7 @@ from metalock.platforms import Platform
 from metalock.progress import Reporter
 from metalock.smoke import commands
 from metalock.smoke.commands import SmokeOptions, smoke_prefix
-from metalock.smoke.evidence import Evidence, Observation, Observed
-from metalock.smoke.place import SmokeRequest
+from metalock.smoke.setup import SmokeRequest
 from metalock.workspace import Workspace
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from metalock.faults import Faults
 from metalock.matrix import values
-from metalock.matrix.fields import Faults
 from metalock.platforms import UV_GLIBC_TARGETS, Platform
 
 Reader = Callable[[Faults, object, str], object]

@@ -13,14 +13,14 @@ import pytest
 
 from metalock import verify
 from metalock.adapters.files import only_one_run
-from metalock.build.model import Backend, BuildRequest, Built
 from metalock.errors import FetchError, NothingSelectedError
+from metalock.evidence.model import SMOKE_FILE, Evidence, Observation, Observed, parse_evidence
 from metalock.lock.text import lock_digest
 from metalock.matrix.expand import select
 from metalock.matrix.model import Cell
+from metalock.prefix.model import Backend, BuildRequest, Built
 from metalock.progress import Reporter
-from metalock.smoke.evidence import SMOKE_FILE, Evidence, Observation, Observed, parse_evidence
-from metalock.smoke.place import SmokeRequest
+from metalock.smoke.setup import SmokeRequest
 from metalock.verify import VerifyOptions, verify_matrix
 from metalock.workspace import Workspace, open_workspace
 

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from samples import MATRIX, all_cells, cell, lock_cell, lock_of, locked_workspace
 
-from metalock.diff import diff_lines
-from metalock.drift import check_answers, check_drift, check_readme
-from metalock.env import Outcome, nearest_working
+from metalock.checks.files import check_answers, check_drift, check_readme
 from metalock.errors import MetalockError, ToolError, UnsolvableError, UsageError
+from metalock.locking.diff import diff_lines
+from metalock.locking.run import Outcome, nearest_working
+from metalock.locking.summary import next_step, outcome_lines
 from metalock.matrix.parse import parse_matrix
+from metalock.overview.readme import BEGIN, END, with_table
 from metalock.platforms import Platform
-from metalock.report import next_step, outcome_lines
 from metalock.scaffold import write_starter
-from metalock.table import BEGIN, END, with_table
 from metalock.workspace import Standing, Workspace, open_workspace
 
 NAME = "linux-64/tf2.18-py3.11"

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from metalock.evidence.contract import Capability, Expectation, Expected, Situation
+from metalock.evidence.model import Evidence, Outcome, Result
+from metalock.evidence.store import GPU
 from metalock.platforms import Platform, parse_release
-from metalock.smoke.contract import Capability, Expectation, Expected, Situation
-from metalock.smoke.evidence import Evidence, Outcome, Result
-from metalock.smoke.standing import GPU
 
 
 class State(StrEnum):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from metalock.answers.behind import evidence_lines, hosts_of, measured_lines, speed_verdict
+from metalock.answers.measurements import evidence_lines, hosts_of, measured_lines, speed_verdict
 from metalock.answers.model import Place, State, Track, label, track_of
+from metalock.answers.questions import Claim, Question
 from metalock.answers.sentences import EXPECTED, sentence, verdict
+from metalock.evidence.contract import Capability
 from metalock.platforms import Platform
-from metalock.smoke.contract import Capability
-from metalock.smoke.questions import Claim, Question
 
 NAMES = {
     Platform.LINUX_64: "Linux",
@@ -21,7 +21,7 @@ NAMES = {
 HEAD = """\
 # What works in which TensorFlow
 
-Made by `metalock answers --update docs/answers.md` from [the contract](../src/metalock/smoke/capabilities)
+Made by `metalock answers --update docs/answers.md` from [the contract](../src/metalock/evidence/capabilities)
 and from what was observed when locked environments were built and tried: change nothing here by hand.
 Where what people say does not hold, the run decides, and the page says so. The sentences go by the versions
 that were tried, and by the contract for those between them; the tables show which those are.

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from metalock.answers.model import Said, State, Track, label, span
-from metalock.smoke.contract import Expected
-from metalock.smoke.questions import Claim
+from metalock.answers.questions import Claim
+from metalock.evidence.contract import Expected
 
 ERROR_LENGTH = 200
 """Characters of an error that the page repeats."""

@@ -14,8 +14,8 @@ from packaging.version import InvalidVersion, Version
 
 from metalock.audit.facts import WheelFacts
 from metalock.audit.floors import admitting, rounded_up, shown
-from metalock.audit.known import optional_reason
 from metalock.audit.linking import Images
+from metalock.audit.reports import optional_reason
 from metalock.audit.rules import AuditFinding, Rule
 from metalock.lock.model import Lock
 from metalock.platforms import parse_release

@@ -12,11 +12,11 @@ from metalock.adapters.files import write_text
 from metalock.adapters.index import PackageIndex
 from metalock.adapters.settings import read_settings
 from metalock.audit.grid import GridVerdict
-from metalock.audit.gridrun import make_grid
+from metalock.audit.grid_run import make_grid
 from metalock.audit.gridtext import to_page, to_table
-from metalock.audit.library import WheelLibrary
-from metalock.audit.record import MEANING, Verdict
-from metalock.audit.runner import Audited, audit_cells
+from metalock.audit.result import MEANING, Verdict
+from metalock.audit.run import Audited, audit_cells
+from metalock.audit.wheel_cache import WheelLibrary
 from metalock.matrix.model import Cell
 from metalock.platforms import Platform
 from metalock.progress import Reporter

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import click
 
 from metalock.audit.grid import GridEntry, GridVerdict
-from metalock.audit.known import optional_reason
+from metalock.audit.reports import optional_reason
 
 SHOWN = 6
 """Names that a page lists of one failure before it counts the rest."""

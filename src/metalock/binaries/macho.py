@@ -11,7 +11,7 @@ from metalock.binaries.binds import (
     info_imports,
     undefined_imports,
 )
-from metalock.binaries.commands import (
+from metalock.binaries.load_commands import (
     HEADER,
     Commands,
     head_size,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import mmap
 from typing import IO, TYPE_CHECKING, Protocol
 
-from metalock.binaries import commands, elf, macho
+from metalock.binaries import elf, load_commands, macho
 from metalock.binaries.model import Binary, Format, InvalidBinary, Slice
 from metalock.binaries.view import Image, View
 
@@ -36,12 +36,12 @@ def sniff(start: bytes) -> Format | None:
     magic = start[:4]
     if magic == elf.MAGIC:
         return Format.ELF
-    return Format.MACH_O if magic in {commands.THIN_MAGIC, *commands.FAT_MAGICS} else None
+    return Format.MACH_O if magic in {load_commands.THIN_MAGIC, *load_commands.FAT_MAGICS} else None
 
 
 def slices(start: bytes) -> tuple[Slice, ...]:
     """List the slices of a fat file by its first kilobytes; a thin one has none."""
-    return commands.slices(View.whole(start)) if start[:4] in commands.FAT_MAGICS else ()
+    return load_commands.slices(View.whole(start)) if start[:4] in load_commands.FAT_MAGICS else ()
 
 
 def read(buffer: Buffer, *, architecture: str | None = None, imports: bool = True) -> Binary:
@@ -95,7 +95,7 @@ def _read(image: Image, architecture: str | None, *, imports: bool) -> Binary:
     magic = image.part(0, 4, "magic").raw()
     if magic == elf.MAGIC:
         binary = elf.read(image, imports=imports)
-    elif magic == commands.THIN_MAGIC:
+    elif magic == load_commands.THIN_MAGIC:
         binary = macho.read(image, imports=imports)
     else:
         raise InvalidBinary(f"neither 64-bit Mach-O nor ELF: begins with {magic.hex()}", offset=0)
@@ -109,8 +109,8 @@ def _needed(source: _Forward, *, imports: bool) -> list[range]:
     start = head.raw()[:4]
     if start == elf.MAGIC:
         return elf.needed(head) or [_EVERYTHING]
-    if start == commands.THIN_MAGIC:
-        size = commands.head_size(head)
+    if start == load_commands.THIN_MAGIC:
+        size = load_commands.head_size(head)
         return macho.needed(View.whole(source.peek(max(size, HEAD_SIZE))), imports=imports)
     return [range(len(start))]
 

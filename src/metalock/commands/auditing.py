@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from metalock.adapters.console import make_reporter
+from metalock.commands.options import exits_with_its_code, with_matrix, with_selection
 from metalock.errors import UsageError
 from metalock.matrix.expand import require_available, select
-from metalock.options import exits_with_its_code, with_matrix, with_selection
 from metalock.platforms import Platform
 from metalock.workspace import open_workspace
 

@@ -10,14 +10,14 @@ import click
 from packaging.utils import canonicalize_name
 
 from metalock.adapters.console import make_reporter, out, say
-from metalock.drift import check_answers, check_drift, check_readme
-from metalock.env import lock_matrix, require_locked
+from metalock.checks.files import check_answers, check_drift, check_readme
+from metalock.commands.options import exits_with_its_code, with_matrix, with_selection
 from metalock.findings import Finding
 from metalock.lock.model import Upgrade
+from metalock.locking.run import lock_matrix, require_locked
+from metalock.locking.summary import next_step, outcome_lines
 from metalock.matrix.expand import require_available, select
-from metalock.options import exits_with_its_code, with_matrix, with_selection
 from metalock.platforms import Platform
-from metalock.report import next_step, outcome_lines
 from metalock.workspace import open_workspace
 
 EVERYTHING = "*"
@@ -120,15 +120,15 @@ def check_command(
     workspace = open_workspace(matrix_file)
     cells = select(workspace.cells(), platforms=platforms, envs=envs)
     prune = () if envs else platforms or tuple(Platform)
-    from metalock.answers.gather import answers_text
-    from metalock.tiers import known_of
+    from metalock.answers.load import answers_text
+    from metalock.overview.tiers import known_of
 
     every = (workspace.state(cell) for cell in workspace.cells() if cell.unavailable is None)
     known = known_of(workspace, every)
     findings = [*check_drift(workspace, cells, prune), *check_readme(workspace, known)]
     findings += check_answers(workspace, lambda: answers_text(workspace))
     if not offline:
-        from metalock.check import check_index
+        from metalock.checks.index import check_index
 
         findings += check_index(workspace, cells, jobs=jobs or os.cpu_count() or 1, reporter=make_reporter())
     return show_findings(findings, as_json=as_json)
@@ -155,7 +155,7 @@ def diff_command(matrix_file: Path, revision: str) -> int:
 
     Each line is a package's old and new version, and the environments it changed in.
     """
-    from metalock.diff import diff_lines, locks_at
+    from metalock.locking.diff import diff_lines, locks_at
 
     workspace = open_workspace(matrix_file)
     new = {f"{lock.platform}/{env}": lock for env, lock in workspace.locks()}

@@ -9,13 +9,13 @@ import click
 
 from metalock.adapters.console import out, say
 from metalock.adapters.files import read_text, write_text
+from metalock.commands.options import NeedsType, SystemType, exits_with_its_code, with_matrix, with_selection
 from metalock.errors import NothingSelectedError, UsageError
-from metalock.listing import NEEDS, Known, Question, ask, reasons, to_json, to_rows, to_text
 from metalock.matrix.expand import require_available, select
 from metalock.matrix.model import Cell
-from metalock.options import NeedsType, SystemType, exits_with_its_code, with_matrix, with_selection
+from metalock.overview.query import NEEDS, Known, Question, ask, reasons, to_json, to_rows, to_text
+from metalock.overview.readme import has_table, to_markdown, with_table
 from metalock.platforms import Platform
-from metalock.table import has_table, to_markdown, with_table
 from metalock.workspace import open_workspace
 
 
@@ -58,7 +58,7 @@ def list_command(
     \b
     metalock list --python 3.12 --platform osx-arm64 --needs metal,tfio --macos 13
     """
-    from metalock.tiers import known_of
+    from metalock.overview.tiers import known_of
 
     workspace = open_workspace(matrix_file)
     cells = list(workspace.cells())
@@ -110,7 +110,7 @@ def answers_command(matrix_file: Path, update: Path | None) -> int:
     \b
     metalock answers --update docs/answers.md
     """
-    from metalock.answers.gather import answers_text
+    from metalock.answers.load import answers_text
 
     text = answers_text(open_workspace(matrix_file))
     if update is None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from metalock.adapters.console import make_reporter
+from metalock.commands.options import PlatformType, exits_with_its_code, with_matrix, with_selection
 from metalock.errors import UsageError
 from metalock.matrix.expand import require_available, select
-from metalock.options import PlatformType, exits_with_its_code, with_matrix, with_selection
 from metalock.platforms import Platform
 from metalock.workspace import open_workspace
 
@@ -71,7 +71,7 @@ def build_command(
     metalock build tf2.18-py3.11 --backend venv --python /usr/bin/python3.11
     metalock build --check PREFIX
     """
-    from metalock.build.commands import (
+    from metalock.prefix.commands import (
         build_env,
         check_env,
         choose,
@@ -79,7 +79,7 @@ def build_command(
         default_prefix,
         this_platform,
     )
-    from metalock.build.model import Backend, BuildRequest
+    from metalock.prefix.model import Backend, BuildRequest
 
     workspace = open_workspace(matrix_file)
     own = this_platform(platform)
@@ -138,8 +138,8 @@ def smoke_command(
     With the environment's own Python, and pytest from outside: nothing is installed into it or written there.
     Exit 1 if anything is other than the contract says.
     """
-    from metalock.build.commands import this_platform
-    from metalock.build.prefix import backend_of
+    from metalock.prefix.commands import this_platform
+    from metalock.prefix.read import backend_of
     from metalock.smoke.commands import SmokeOptions, smoke_prefix
 
     if only and record:
@@ -192,8 +192,8 @@ def verify_command(
     metalock verify --env tf2.18-py3.11
     metalock verify --backend venv --python /usr/bin/python3.11 --env tf2.18-py3.11
     """
-    from metalock.build.commands import PREFIXES, this_platform
-    from metalock.build.model import Backend
+    from metalock.prefix.commands import PREFIXES, this_platform
+    from metalock.prefix.model import Backend
     from metalock.verify import VerifyOptions, interpreters_for, verify_matrix
 
     workspace = open_workspace(matrix_file)

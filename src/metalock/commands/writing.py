@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from metalock.adapters.console import make_reporter, say
+from metalock.commands.options import exits_with_its_code, with_matrix
 from metalock.matrix.expand import require_available, select
-from metalock.options import exits_with_its_code, with_matrix
 from metalock.workspace import open_workspace
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metalock.errors import NothingSelectedError, UsageError
-from metalock.matrix.fields import did_you_mean
+from metalock.faults import did_you_mean
 from metalock.matrix.model import Cell, Matrix, Requirement, Row
 
 if TYPE_CHECKING:

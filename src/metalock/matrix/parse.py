@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from metalock.errors import MatrixError
+from metalock.faults import Faults, describe, did_you_mean, join
 from metalock.matrix import values
 from metalock.matrix.expand import expand
-from metalock.matrix.fields import Faults, describe, did_you_mean, join
 from metalock.matrix.model import COLUMNS, TENSORFLOW_DISTRIBUTIONS, Choice, Matrix, Row
 from metalock.platforms import Platform
 

@@ -11,7 +11,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from metalock.matrix.fields import Faults, describe, join
+from metalock.faults import Faults, describe, join
 from metalock.matrix.model import COLUMNS, Choice
 from metalock.platforms import Platform, parse_release
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from metalock.adapters.proc import started
-from metalock.smoke.group import POLL_SECONDS, Place
+from metalock.smoke.process import POLL_SECONDS, Place
 
 
 def pycache_of(scratch: Path) -> Path:

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from metalock.adapters.console import out, say
 from metalock.adapters.settings import read_settings
-from metalock.build.inspect import check_prefix
 from metalock.errors import UsageError
+from metalock.evidence.model import Evidence, Outcome, counts_of, evidence_text, require_recordable
+from metalock.evidence.store import write_evidence
 from metalock.lock.model import Lock
 from metalock.matrix.model import Cell
+from metalock.prefix.check import check_prefix
 from metalock.progress import Reporter
-from metalock.smoke.evidence import Evidence, Outcome, counts_of, evidence_text, require_recordable
-from metalock.smoke.place import SmokeRequest
-from metalock.smoke.runner import run_suite
-from metalock.smoke.standing import write_evidence
+from metalock.smoke.run import run_suite
+from metalock.smoke.setup import SmokeRequest
 from metalock.workspace import Workspace
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from metalock.adapters.settings import Settings
 from metalock.adapters.uv_install import install_on_top
-from metalock.build.builder import build
-from metalock.build.model import Backend, BuildRequest
 from metalock.lock.model import Lock
+from metalock.prefix.build import build
+from metalock.prefix.model import Backend, BuildRequest
 from metalock.progress import Reporter
 
 SCENARIOS: Mapping[str, tuple[str, ...]] = {

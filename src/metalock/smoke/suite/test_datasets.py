@@ -8,7 +8,7 @@ from typing import Any, Dict, List
 
 import numpy as np
 import pytest
-from given import Measure
+from fixtures import Measure
 from pictures import COLOURS, batches_by_epoch, noise, photo, photo_folder, save, tiny_model
 
 SIZE = (12, 12)

@@ -9,7 +9,7 @@ from importlib import metadata
 from typing import Any, Dict, Iterator, List
 
 import pytest
-from given import NO_GPU, Measure, gpus
+from fixtures import NO_GPU, Measure, gpus
 from host import is_virtual_mac
 
 DEVICES = pytest.mark.parametrize("device", ["cpu", "gpu"])

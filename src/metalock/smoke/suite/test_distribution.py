@@ -7,7 +7,7 @@ from typing import Any, Callable, Iterator, List, NamedTuple, Tuple
 
 import numpy as np
 import pytest
-from given import Measure
+from fixtures import Measure
 
 COUNT = 512
 BATCH = 64

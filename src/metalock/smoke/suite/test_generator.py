@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from given import Measure
+from fixtures import Measure
 from pictures import batches_by_epoch, is_whole, noise, photo, photo_folder, save, tiny_model
 
 

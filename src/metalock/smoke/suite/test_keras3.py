@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Dict
 
 import pytest
-from given import Measure
+from fixtures import Measure
 
 RATE = 0.25
 

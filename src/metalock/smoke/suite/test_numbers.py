@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import reference
 from comparison import Run, compare
-from given import Measure
+from fixtures import Measure
 
 DEVICES = pytest.mark.parametrize("device", ["cpu", "gpu"])
 Agree = Callable[..., None]

@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import numpy as np
 import pytest
-from given import Measure
+from fixtures import Measure
 
 COUNT = 64
 BATCH = 16

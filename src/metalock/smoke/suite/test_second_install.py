@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Dict
 
 import pytest
-from given import Measure
+from fixtures import Measure
 
 
 def versions(measure: Measure, *names: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterator, List
 
 import pytest
-from given import Measure
+from fixtures import Measure
 
 RED = (255, 0, 0)
 

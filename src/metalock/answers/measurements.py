@@ -1,0 +1,120 @@
+"""What stands behind an answer: how many environments, on which machines, and what was measured there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
+
+from metalock.answers.model import Place, label, span
+from metalock.answers.questions import Claim
+from metalock.evidence.contract import Capability
+from metalock.evidence.model import Evidence, Outcome
+from metalock.platforms import Platform
+
+WHOLE_FROM = 100
+
+
+def evidence_lines(environments: Sequence[Place], names: Mapping[Platform, str]) -> Iterator[str]:
+    """A row for each platform."""
+    yield "| platform | environments tried | by | on | days | unexpected results |"
+    yield "|---|---|---|---|---|---|"
+    for platform, name in names.items():
+        own = [place for place in environments if place.platform is platform]
+        runs = _runs(own)
+        if not runs:
+            yield f"| {name} | none of {len(own)}{', nothing on a Mac' * platform.is_macos} | - | - | - | - |"
+            continue
+        backends = [run.backend for run in runs]
+        by = ", ".join(f"{backends.count(name)} {name}" for name in sorted(set(backends)))
+        days = sorted({run.date for run in runs})
+        when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+        surprises = sum(result.is_surprise for place in own for result in place.results.values())
+        yield f"| {name} | {len(runs)} of {len(own)} | {by} | {hosts_of(own)} | {when} | {surprises} |"
+
+
+def _runs(environments: Sequence[Place]) -> list[Evidence]:
+    return [place.evidence for place in environments if place.evidence is not None]
+
+
+def hosts_of(environments: Sequence[Place]) -> str:
+    """The machines, in words; nothing in the evidence names one."""
+    return "; ".join(sorted({_host(run) for run in _runs(environments)}))
+
+
+def _host(run: Evidence) -> str:
+    system, processor = (str(run.host.get(key, "")) for key in ("system", "cpu"))
+    parts = [system or "a machine", processor, *(f"GPU {name}" for name in run.gpus)]
+    if run.host.get("translated"):
+        parts.append("Rosetta")
+    return ", ".join(part for part in parts if part).replace("|", "/")
+
+
+def measured_lines(
+    capabilities: Sequence[Capability], environments: Sequence[Place], names: Mapping[Platform, str]
+) -> Iterator[str]:
+    """What the tests measured, over the environments in which they came out as they should."""
+    rows = []
+    for capability in capabilities:
+        for platform, name in names.items():
+            own = [place for place in environments if place.platform is platform]
+            for unit, places in _measured(capability, own).items():
+                rows.append(_row(capability, name, unit, places))
+    if rows:
+        yield "| measured | platform | lowest | median | highest | TensorFlow |"
+        yield "|---|---|---|---|---|---|"
+        yield from rows
+        machines = hosts_of([place for place in environments if place.results])
+        yield from ("", f"As measured on {machines}: other machines, and busier ones, give other values.", "")
+
+
+def speed_verdict(claim: Claim, environments: Sequence[Place], name: str) -> str:
+    """Whether one of two measured speeds is the smaller, and by how much; environments of one platform."""
+    slower, faster = claim.slower
+    found = [_numbers(claim.decided_by, place) for place in environments]
+    ratios = [values[slower] / values[faster] for values in found if slower in values and values.get(faster)]
+    if not ratios:
+        return "Not measured yet, so nothing is said of it."
+    held = sum(ratio < 1 for ratio in ratios)
+    middle, least, most = (_number(value) for value in (median(ratios), min(ratios), max(ratios)))
+    of = f"{held} of {len(ratios)} environments"
+    return f"On {name} it holds in {of}: {middle} times the speed in the median, {least} to {most}."
+
+
+def _measured(capability: Capability, environments: Sequence[Place]) -> dict[str, list[tuple[Place, float]]]:
+    """By name with unit: the numbers among the values, and where each is from."""
+    found: dict[str, list[tuple[Place, float]]] = {}
+    for place in environments:
+        for name, value in _numbers(capability.key, place).items():
+            found.setdefault(name, []).append((place, value))
+    return found
+
+
+def _numbers(key: str, place: Place) -> dict[str, float]:
+    """What a capability measured there, if it came out as it should."""
+    result = place.results.get(key)
+    if result is None or result.outcome is not Outcome.WORKS:
+        return {}
+    return {
+        name: float(value)
+        for name, value in result.observation.values.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    }
+
+
+def _row(capability: Capability, platform: str, unit: str, places: Sequence[tuple[Place, float]]) -> str:
+    numbers = [number for _, number in places]
+    stacks = list(dict.fromkeys(label(place.stack) for place, _ in places))
+    shown = [_number(value) for value in (min(numbers), median(numbers), max(numbers))]
+    claim = capability.claim.replace("|", "\\|").replace("\n", " ")
+    device = f", {capability.device.upper()}" if capability.device else ""
+    fields = [f"{claim}: {unit.replace('_', ' ')}{device}", platform, *shown, span(stacks, stacks)]
+    return f"| {' | '.join(fields)} |"
+
+
+def _number(value: float) -> str:
+    """Three digits are as much as a measurement carries.
+
+    >>> _number(1234.5), _number(0.000012345), _number(3)
+    ('1234', '1.23e-05', '3')
+    """
+    return str(round(value)) if abs(value) >= WHOLE_FROM else f"{value:.3g}"

@@ -1,0 +1,111 @@
+"""The questions that people come with: tables of `questions.toml`, in the order of the page.
+
+[[question]]
+question = "…?"                 # a heading; where the contract asks the same, its capabilities are taken in
+verified-by = ["area", "area.name", "area.na*"]   # what tries it, beside those
+answer = "…"                    # by hand, before what is derived; says no more than the results carry
+pages = { "…" = "compatibility/….md" }            # more of this repository, relative to the page
+
+[[question.claim]]
+text = "…"                      # what people say
+decided-by = "area.name"        # the run of this decides
+holds-if = "works"              # works, absent or broken; or else, of two values that it measures:
+slower = ["images_per_second", "images_per_second_of_tf_data"]   # the first is the smaller one
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib import resources
+
+from metalock.errors import MatrixError
+from metalock.evidence.contract import Capability, Expected
+from metalock.faults import Faults, join
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Something that people say, and what decides whether it holds."""
+
+    text: str
+    decided_by: str
+    holds_if: Expected = Expected.WORKS
+    slower: tuple[str, ...] = ()
+    """Names of two measured values, if the claim is that the first is the smaller one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A heading of the page."""
+
+    text: str
+    verified_by: tuple[str, ...] = ()
+    answer: str = ""
+    carried_by: str = ""
+    """What must have been tried for the answer to stand there."""
+    pages: Mapping[str, str] = field(default_factory=dict)
+    claims: tuple[Claim, ...] = ()
+
+    def concerns(self, capability: Capability) -> bool:
+        """Whether the capability verifies it."""
+        names = (capability.area, capability.name, capability.key)
+        named = any(fnmatchcase(name, wanted) for name in names for wanted in self.verified_by)
+        return named or capability.question == self.text
+
+
+@cache
+def own_questions() -> tuple[Question, ...]:
+    """Those of metalock itself."""
+    path = resources.files("metalock.answers") / "questions.toml"
+    return parse_questions(path.read_text(encoding="utf-8"))
+
+
+def parse_questions(text: str) -> tuple[Question, ...]:
+    """Raise `MatrixError` with every fault of the file."""
+    faults = Faults()
+    table = tomllib.loads(text)
+    faults.unknown_keys(table, "", ["question"])
+    found = tuple(
+        _question(entry, join("question", index), faults)
+        for index, entry in enumerate(table.get("question", []))
+    )
+    if faults.texts:
+        raise MatrixError("questions.toml", tuple(faults.texts))
+    return found
+
+
+def _question(entry: Mapping[str, object], path: str, faults: Faults) -> Question:
+    faults.unknown_keys(entry, path, ["question", "verified-by", "answer", "carried-by", "pages", "claim"])
+    pages = faults.take(entry, path, "pages", dict, {}) or {}
+    return Question(
+        text=faults.take(entry, path, "question", str) or "",
+        verified_by=tuple(str(name) for name in faults.take(entry, path, "verified-by", list, []) or ()),
+        answer=faults.take(entry, path, "answer", str, "") or "",
+        carried_by=faults.take(entry, path, "carried-by", str, "") or "",
+        pages={str(name): str(page) for name, page in pages.items()},
+        claims=tuple(
+            _claim(item, join(join(path, "claim"), index), faults)
+            for index, item in enumerate(faults.take(entry, path, "claim", list, []) or ())
+        ),
+    )
+
+
+def _claim(entry: Mapping[str, object], path: str, faults: Faults) -> Claim:
+    faults.unknown_keys(entry, path, ["text", "decided-by", "holds-if", "slower"])
+    slower = [str(name) for name in faults.take(entry, path, "slower", list, []) or ()]
+    if len(slower) not in (0, 2):
+        faults.add(join(path, "slower"), "expected the names of two values")
+    holds_if = Expected.WORKS if slower else faults.take(entry, path, "holds-if", str)
+    if holds_if not in set(Expected):
+        faults.add(join(path, "holds-if"), f"expected one of {', '.join(Expected)}")
+        holds_if = Expected.WORKS
+    return Claim(
+        text=faults.take(entry, path, "text", str) or "",
+        decided_by=faults.take(entry, path, "decided-by", str) or "",
+        holds_if=Expected(holds_if),
+        slower=tuple(slower),
+    )

@@ -1,0 +1,1 @@
+"""Checks of the matrix against its files, and against the package index."""

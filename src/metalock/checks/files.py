@@ -1,0 +1,67 @@
+"""Do the files under `envs/` and the README say what the matrix says? Needs no network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from metalock.adapters.files import read_text
+from metalock.findings import Finding, Rule
+from metalock.matrix.model import Cell
+from metalock.overview.query import Known
+from metalock.overview.readme import has_table, with_table
+from metalock.platforms import Platform
+from metalock.workspace import Standing, Workspace
+
+README = "README.md"
+ANSWERS = "docs/answers.md"
+_DRIFT = {
+    Standing.MISSING: (Rule.MISSING, "`metalock env` locks it."),
+    Standing.STALE: (Rule.STALE, "`metalock env` locks it again."),
+    Standing.EDITED: (Rule.EDITED, "`metalock env` renders it again."),
+    Standing.BROKEN: (Rule.BROKEN, "`metalock env` locks it again."),
+}
+
+
+def check_drift(
+    workspace: Workspace, cells: Sequence[Cell], orphans_of: Sequence[Platform]
+) -> Iterator[Finding]:
+    """The folders of the available cells, and folders that no cell accounts for."""
+    for cell in cells:
+        if cell.unavailable is not None:
+            continue
+        state = workspace.state(cell)
+        if state.standing in _DRIFT:
+            rule, mend = _DRIFT[state.standing]
+            yield Finding(rule=rule, where=f"envs/{cell.name}", detail=state.reason, mend=mend)
+    for folder in workspace.orphans(orphans_of):
+        yield Finding(
+            rule=Rule.ORPHAN,
+            where=folder.relative_to(workspace.root).as_posix(),
+            detail="no such environment in the matrix",
+            mend="`metalock env` takes it away.",
+        )
+
+
+def check_readme(workspace: Workspace, known: Mapping[str, Known]) -> Iterator[Finding]:
+    """The generated table of the README beside the matrix, where it has the markers for one."""
+    path = workspace.root / README
+    text = read_text(path) if path.is_file() else ""
+    if has_table(text) and with_table(text, list(workspace.cells()), known) != text:
+        yield Finding(
+            rule=Rule.TABLE,
+            where=README,
+            detail="its table is not what the matrix gives",
+            mend=f"`metalock list --update {README}` writes it.",
+        )
+
+
+def check_answers(workspace: Workspace, render: Callable[[], str]) -> Iterator[Finding]:
+    """The page of answers beside what it would be now, where there is one; it is rendered only then."""
+    path = workspace.root / ANSWERS
+    if path.is_file() and read_text(path) != render():
+        yield Finding(
+            rule=Rule.ANSWERS,
+            where=ANSWERS,
+            detail="it is not what the contract and the evidence give",
+            mend=f"`metalock answers --update {ANSWERS}` writes it.",
+        )

@@ -1,0 +1,109 @@
+"""Options that commands share, and how a command ends."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import click
+
+from metalock.adapters.console import say, say_error
+from metalock.adapters.proc import termination_interrupts
+from metalock.errors import MetalockError, file_error
+from metalock.faults import did_you_mean
+from metalock.matrix.model import COLUMNS
+from metalock.overview.query import NEEDS
+from metalock.platforms import Platform
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Arguments = ParamSpec("Arguments")
+
+
+class PlatformType(click.ParamType[Platform]):
+    """A conda subdir that metalock knows."""
+
+    name = "platform"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Platform:
+        if value in tuple(Platform):
+            return Platform(str(value))
+        guess = did_you_mean(str(value), Platform) or f"; expected one of {', '.join(Platform)}"
+        return self.fail(f"unknown platform {value!r}{guess}", param, ctx)
+
+
+class NeedsType(click.ParamType[tuple[str, ...]]):
+    """Columns by name or short word, joined by commas."""
+
+    name = "needs"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        known = list(dict.fromkeys([*NEEDS, *COLUMNS]))
+        for word in str(value).split(","):
+            if word not in known:
+                guess = did_you_mean(word, known) or f"; expected some of {', '.join(known)}"
+                self.fail(f"unknown column {word!r}{guess}", param, ctx)
+        return tuple(NEEDS.get(word, word) for word in str(value).split(","))
+
+
+class SystemType(click.ParamType[str]):
+    """A macOS or glibc version."""
+
+    name = "version"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3}){0,2}", str(value)):
+            self.fail(f"{value!r} is not a version such as 13 or 2.28", param, ctx)
+        return str(value)
+
+
+def with_matrix(command: Command) -> Command:
+    """`--matrix`: the file to work on."""
+    return click.option(
+        "--matrix",
+        "matrix_file",
+        type=click.Path(dir_okay=False, path_type=Path),
+        default=Path("matrix.toml"),
+        show_default=True,
+        help="The matrix; templates/ and envs/ are the ones beside it.",
+    )(command)
+
+
+def with_selection(command: Command) -> Command:
+    """`--platform` and `--env`: which cells."""
+    env = click.option(
+        "--env", "envs", multiple=True, metavar="NAME", help="Only this environment; repeatable."
+    )
+    platform = click.option(
+        "--platform", "platforms", multiple=True, type=PlatformType(), help="Only this platform; repeatable."
+    )
+    return platform(env(command))
+
+
+def exits_with_its_code(function: Callable[Arguments, int]) -> Callable[Arguments, None]:
+    """Run the command; its value is the exit code, and an error is told in a line."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        try:
+            with termination_interrupts():
+                code = function(*args, **kwargs)
+        except MetalockError as error:
+            say_error(error)
+            code = error.exit_code
+        except OSError as error:
+            told = file_error(error)
+            say_error(told)
+            code = told.exit_code
+        except KeyboardInterrupt:
+            say("interrupted; what was finished is kept, and the next run goes on from there")
+            code = 130
+        click.get_current_context().exit(code)
+
+    return wrapped

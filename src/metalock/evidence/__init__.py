@@ -1,0 +1,1 @@
+"""What is expected of an environment, and what runs observed in it."""

@@ -1,0 +1,1 @@
+"""The matrix's cells locked into envs/, and what changed in them."""

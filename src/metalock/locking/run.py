@@ -1,0 +1,204 @@
+"""Bring cells up to date: find what needs it without solving, lock that, and write it whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from metalock.adapters.files import (
+    has_leftovers,
+    only_one_run,
+    recover_folders,
+    remove_folder,
+    replace_folder,
+)
+from metalock.errors import MetalockError, ToolError, UsageError
+from metalock.faults import did_you_mean
+from metalock.lock.model import Lock, Upgrade
+from metalock.lock.text import lock_text
+from metalock.matrix.model import Cell
+from metalock.platforms import Platform, parse_release
+from metalock.progress import Reporter
+from metalock.workspace import LOCK_FILE, CellState, Standing, Workspace, holds
+
+if TYPE_CHECKING:
+    from metalock.locking.solve import Locker
+
+RUN_LOCK = ".lock"
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """What a run did, by cell name."""
+
+    locked: list[str] = field(default_factory=list)
+    rendered: list[str] = field(default_factory=list)
+    current: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    failed: dict[str, MetalockError] = field(default_factory=dict)
+    not_tried: list[str] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """The gravest of what went wrong."""
+        return max((error.exit_code for error in self.failed.values()), default=0)
+
+
+def lock_matrix(
+    workspace: Workspace,
+    cells: Sequence[Cell],
+    *,
+    upgrade: Upgrade,
+    prune: Sequence[Platform],
+    offline: bool,
+    jobs: int,
+    reporter: Reporter,
+) -> Outcome:
+    """Lock and render what needs it among `cells`, and take away orphans on the platforms of `prune`.
+
+    A cell that fails keeps its old files and the other cells go on, except after a `ToolError`:
+    a server in trouble would fail them all. Two runs take turns.
+    """
+    states = [workspace.state(cell) for cell in cells]
+    if not upgrade and _all_current(workspace, states, prune):
+        return Outcome(current=[state.cell.name for state in states])
+    with only_one_run(workspace.envs / RUN_LOCK, reporter.note):
+        outcome = Outcome()
+        for platform in Platform:
+            for env in recover_folders(workspace.envs / platform):
+                reporter.note(
+                    f"{platform}/{env}: brought back, an earlier run was stopped while replacing it"
+                )
+        states = [workspace.state(cell) for cell in cells]
+        to_lock = [state for state in states if _needs_solving(state) or upgrade]
+        for state in states:
+            if state.standing is Standing.CURRENT and not upgrade:
+                outcome.current.append(state.cell.name)
+            elif state.standing is Standing.EDITED and not upgrade and state.lock is not None:
+                _write(workspace, state.cell, state.lock)
+                outcome.rendered.append(state.cell.name)
+        if to_lock:
+            worker = _make_worker(workspace, states, upgrade=upgrade, offline=offline, reporter=reporter)
+            _lock_all(workspace, to_lock, worker, outcome, jobs, reporter)
+        for folder in workspace.orphans(prune):
+            remove_folder(folder)
+            outcome.removed.append(f"{folder.parent.name}/{folder.name}")
+        return outcome
+
+
+def require_locked(workspace: Workspace, cells: Sequence[Cell], upgrade: Upgrade) -> None:
+    """Raise `UsageError` for a package to upgrade that no lock of the cells holds."""
+    if upgrade.everything:
+        return
+    held: set[str] = set()
+    for cell in cells:
+        lock = workspace.state(cell).lock
+        if lock is not None:
+            names = [*(package.name for package in lock.conda), *(package.name for package in lock.pip)]
+            held |= {canonicalize_name(name) for name in names}
+    for name in upgrade.packages:
+        if held and name not in held:
+            raise UsageError(f"--upgrade {name}: no lock holds it{did_you_mean(name, held)}")
+
+
+def _all_current(workspace: Workspace, states: Sequence[CellState], prune: Sequence[Platform]) -> bool:
+    """Whether there is nothing to write; asked without the run lock, as nothing will be written then."""
+    return (
+        all(state.standing is Standing.CURRENT for state in states)
+        and not workspace.orphans(prune)
+        and not any(has_leftovers(workspace.envs / platform) for platform in Platform)
+    )
+
+
+def _needs_solving(state: CellState) -> bool:
+    return state.standing in (Standing.MISSING, Standing.STALE, Standing.BROKEN)
+
+
+def _make_worker(
+    workspace: Workspace, states: Sequence[CellState], *, upgrade: Upgrade, offline: bool, reporter: Reporter
+) -> Locker:
+    """The engines, loaded only now, with what the locks of all cells already know."""
+    from metalock.locking.solve import make_locker
+
+    worker = make_locker(workspace, upgrade=upgrade, offline=offline, reporter=reporter)
+    read = {state.cell.name: state for state in states}
+    for cell in workspace.cells():
+        if cell.unavailable is None:
+            worker.learn(read.get(cell.name) or workspace.state(cell))
+    return worker
+
+
+def _lock_all(
+    workspace: Workspace,
+    states: Sequence[CellState],
+    worker: Locker,
+    outcome: Outcome,
+    jobs: int,
+    reporter: Reporter,
+) -> None:
+    reporter.start("locking", len(states))
+    pool = ThreadPoolExecutor(max_workers=jobs)
+    futures = {pool.submit(worker.lock, state): state for state in states}
+    unsettled = dict(futures)
+    try:
+        for future in as_completed(futures):
+            state = unsettled.pop(future)
+            _settle(workspace, state, future, outcome, reporter)
+            if isinstance(outcome.failed.get(state.cell.name), ToolError):
+                break
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        for future, state in unsettled.items():
+            if future.cancelled():
+                outcome.not_tried.append(state.cell.name)
+            else:
+                _settle(workspace, state, future, outcome, reporter)
+        reporter.finish()
+
+
+def _settle(
+    workspace: Workspace, state: CellState, future: Future[Lock], outcome: Outcome, reporter: Reporter
+) -> None:
+    name = state.cell.name
+    try:
+        lock = future.result()
+    except MetalockError as error:
+        outcome.failed[name] = error
+        reporter.advance(name, "failed")
+        return
+    if _write(workspace, state.cell, lock):
+        outcome.locked.append(name)
+        reporter.advance(name, f"locked, {len(lock.conda)} conda and {len(lock.pip)} pip packages")
+    else:
+        outcome.current.append(name)
+        reporter.advance(name, "unchanged")
+
+
+def _write(workspace: Workspace, cell: Cell, lock: Lock) -> bool:
+    """Whether any byte changed."""
+    folder = workspace.folder(cell)
+    files = {LOCK_FILE: lock_text(lock), **workspace.render(cell, lock)}
+    if all(holds(folder / name, text) for name, text in files.items()):
+        return False
+    replace_folder(folder, files)
+    return True
+
+
+def nearest_working(cell: Cell, cells: Sequence[Cell], working: Iterable[str]) -> Cell | None:
+    """The one of `working` most like `cell` on its platform: the same stack before the same Python."""
+    names = set(working)
+    stacks = list(dict.fromkeys(other.stack for other in cells))
+
+    def distance(other: Cell) -> tuple[bool, int]:
+        pythons = abs(parse_release(other.python)[1] - parse_release(cell.python)[1])
+        return (
+            other.stack != cell.stack,
+            pythons + 2 * abs(stacks.index(other.stack) - stacks.index(cell.stack)),
+        )
+
+    candidates = [c for c in cells if c.name in names and c.platform == cell.platform]
+    return min(candidates, key=distance, default=None)

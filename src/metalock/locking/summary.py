@@ -1,0 +1,55 @@
+"""What a run did, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from metalock.errors import ToolError, UnsolvableError
+from metalock.locking.run import Outcome, nearest_working
+from metalock.matrix.model import Cell
+from metalock.workspace import Workspace
+
+
+def outcome_lines(outcome: Outcome, cells: Sequence[Cell], working: Sequence[str]) -> list[str]:
+    """Failures first, each with the nearest environment of those `working`, then the count."""
+    by_name = {cell.name: cell for cell in cells}
+    lines = []
+    first_of = {str(error): name for name, error in sorted(outcome.failed.items(), reverse=True)}
+    likewise = [
+        name
+        for name, error in sorted(outcome.failed.items())
+        if isinstance(error, ToolError) and first_of[str(error)] != name
+    ]
+    for name, error in sorted(outcome.failed.items()):
+        if name in likewise:
+            continue
+        lines.append(f"{name}: {error}")
+        if error.hint:
+            lines.append(f"  hint: {error.hint}")
+        near = nearest_working(by_name[name], cells, working)
+        if near is not None and isinstance(error, UnsolvableError):
+            lines.append(f"  nearest that works: {near.name}")
+    lines += [f"{name}: removed, the matrix has no such environment" for name in outcome.removed]
+    if likewise:
+        lines.append(f"failed likewise: {', '.join(likewise)}")
+    if outcome.not_tried:
+        lines.append(
+            f"not tried after that failure: {len(outcome.not_tried)} environments; the next run does them"
+        )
+    counts = [
+        (len(outcome.locked), "locked"),
+        (len(outcome.rendered), "rendered"),
+        (len(outcome.current), "up to date"),
+        (len(outcome.failed), "failed"),
+    ]
+    lines.append(", ".join(f"{count} {word}" for count, word in counts if count) or "nothing to do")
+    return lines
+
+
+def next_step(workspace: Workspace, cells: Sequence[Cell]) -> str | None:
+    """The command that uses the default environment, where one platform was asked for."""
+    platforms = {cell.platform for cell in cells}
+    if len(platforms) != 1:
+        return None
+    cell = next((cell for cell in cells if cell.is_default), cells[0])
+    return f"use: conda env create -f {workspace.folder(cell) / 'environment.yml'}"

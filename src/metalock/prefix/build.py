@@ -1,0 +1,232 @@
+"""A lock to an environment: all of it, checked, or nothing."""
+
+from __future__ import annotations
+
+import shlex
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from metalock.adapters.building import (
+    discard,
+    is_half_built,
+    is_vacant,
+    require_writable,
+    sweep,
+    under_construction,
+)
+from metalock.adapters.cache import Cache
+from metalock.adapters.conda_install import install_conda, write_variables
+from metalock.adapters.files import only_one_run
+from metalock.adapters.settings import Settings
+from metalock.adapters.uv_install import install_wheels, make_venv, read_interpreter
+from metalock.errors import FetchError, ToolError, UsageError
+from metalock.findings import Finding, Rule
+from metalock.lock.model import PipPackage
+from metalock.platforms import parse_release
+from metalock.prefix.check import check_prefix
+from metalock.prefix.model import Backend, BuildRequest, Built
+from metalock.prefix.read import backend_of, python_of, read_prefix
+from metalock.prefix.seeds import forget_seeds, recall, remember, seed_wheels
+from metalock.progress import Reporter
+
+HEARTBEAT = 15.0
+"""Seconds after which a silent engine is said to be still at work."""
+SHOWN = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Site:
+    """What a build works with."""
+
+    request: BuildRequest
+    settings: Settings
+    cache: Cache
+    reporter: Reporter
+    held: int
+    """See `under_construction`."""
+
+
+def build(request: BuildRequest, settings: Settings, reporter: Reporter) -> Built:
+    """Make the environment, or find that it is there; a prefix that fails is taken away.
+
+    Raises `UsageError` for a prefix or an interpreter that won't do, `FetchError` for a server that
+    fails or has something else than was locked, `ToolError` for what differs from the lock in the end.
+    """
+    start = time.perf_counter()
+    if request.backend is Backend.VENV:
+        _require_interpreter(request)
+    cache = Cache(settings.cache)
+    cache.prepare()
+    prefix = request.prefix
+    with _alone(request, reporter):
+        sweep(prefix)
+        if is_half_built(prefix):
+            reporter.note(f"{prefix} is half of a build that was broken off: built anew")
+            discard(prefix, reporter.note)
+        is_new = is_vacant(prefix)
+        if is_new:
+            _make(request, settings, cache, reporter)
+        else:
+            _require_same(request, cache)
+    return Built(
+        prefix=prefix,
+        python=python_of(prefix),
+        backend=request.backend,
+        seconds=time.perf_counter() - start,
+        interpreter=read_prefix(prefix).python or request.lock.python,
+        is_new=is_new,
+    )
+
+
+@contextmanager
+def _alone(request: BuildRequest, reporter: Reporter) -> Iterator[None]:
+    prefix = request.prefix
+    try:
+        require_writable(prefix.parent)
+        with only_one_run(prefix.with_name(f".{prefix.name}.lock"), reporter.note):
+            yield
+    except OSError as error:
+        raise ToolError(
+            f"{prefix} can't be made: {error.strerror or error}",
+            hint="--prefix DIR names another place",
+        ) from None
+
+
+def _require_interpreter(request: BuildRequest) -> None:
+    if request.python is None:
+        raise UsageError(
+            "a venv needs an interpreter that is already there",
+            hint=f"--python PATH names one of Python {_minor(request)}; --backend conda brings its own.",
+        )
+    interpreter = read_interpreter(request.python)
+    if parse_release(interpreter.version) != parse_release(request.lock.python):
+        raise UsageError(
+            f"{interpreter.path} is Python {interpreter.version}, {request.env} needs {_minor(request)}",
+            hint=f"--python PATH names one of Python {_minor(request)}.",
+        )
+
+
+def _minor(request: BuildRequest) -> str:
+    return ".".join(request.lock.python.split(".")[:2])
+
+
+def _require_same(request: BuildRequest, cache: Cache) -> None:
+    """Nothing to do where this very environment is there; anything else is never overwritten."""
+    prefix = request.prefix
+    hint = f"remove it (rm -r {shlex.quote(str(prefix))}), or name another place with --prefix"
+    if not prefix.is_dir():
+        raise UsageError(f"{prefix} is a file", hint=hint)
+    try:
+        backend = backend_of(prefix)
+    except UsageError:
+        raise UsageError(f"{prefix} holds other things, and nothing is overwritten", hint=hint) from None
+    if backend is not request.backend:
+        raise UsageError(f"{prefix} holds an environment of the backend {backend}", hint=hint)
+    findings = _check(request, cache)
+    if findings:
+        raise UsageError(
+            f"{prefix} holds an environment that is not {request.env} as locked\n{_lines(findings)}",
+            hint=hint,
+        )
+
+
+def _make(request: BuildRequest, settings: Settings, cache: Cache, reporter: Reporter) -> None:
+    try:
+        with under_construction(request.prefix) as held:
+            site = _Site(request=request, settings=settings, cache=cache, reporter=reporter, held=held)
+            _BACKENDS[request.backend](site)
+            _require_sound(site)
+    except BaseException:
+        if request.keep_failed:
+            reporter.note(f"kept as it is: {request.prefix}")
+        else:
+            discard(request.prefix, reporter.note)
+        raise
+
+
+def _venv(site: _Site) -> None:
+    request = site.request
+    assert request.python is not None  # noqa: S101 - `build` has asked it
+    if request.variables:
+        site.reporter.note(f"a venv sets no variables: {', '.join(request.variables)} are left to you")
+    make_venv(request.python, request.prefix, prompt=request.env, keep_open=site.held)
+    seeds = seed_wheels(request.lock, site.settings.index_url, site.cache)
+    try:
+        _pip_part(site, [*request.lock.pip, *seeds])
+    except FetchError:
+        forget_seeds(request.lock, site.cache)
+        raise
+
+
+def _require_sound(site: _Site) -> None:
+    with stretch(site.reporter, "checking the files against the lock"):
+        findings = _check(site.request, site.cache)
+    if findings:
+        raise ToolError(f"{site.request.prefix} is not what was locked\n{_lines(findings)}")
+
+
+def _conda(site: _Site) -> None:
+    request = site.request
+    with stretch(site.reporter, "conda part", is_told=False):
+        install_conda(
+            request.lock.conda,
+            request.prefix,
+            settings=site.settings,
+            cache=site.settings.cache / "pkgs",
+            reporter=site.reporter,
+        )
+    if request.variables:
+        write_variables(request.prefix, request.variables)
+    _pip_part(site, list(request.lock.pip))
+
+
+def _pip_part(site: _Site, wheels: list[PipPackage]) -> None:
+    size = sum(wheel.size for wheel in wheels) / 1e6
+    with stretch(site.reporter, f"pip part: {len(wheels)} wheels, {size:.0f} MB where uv's cache has none"):
+        install_wheels(
+            wheels,
+            python_of(site.request.prefix),
+            prefix=site.request.prefix,
+            index_url=site.settings.index_url,
+            keep_open=site.held,
+        )
+
+
+_BACKENDS: dict[Backend, Callable[[_Site], None]] = {Backend.CONDA: _conda, Backend.VENV: _venv}
+
+
+def _check(request: BuildRequest, cache: Cache) -> list[Finding]:
+    """The check, with what is known of files that uv's cache shares with earlier builds."""
+    sound = recall(cache)
+    findings = check_prefix(request.lock, request.prefix, sound=sound)
+    remember(cache, sound)
+    return [finding for finding in findings if finding.rule is not Rule.HALF_BUILT]
+
+
+def _lines(findings: list[Finding]) -> str:
+    more = [f"  and {len(findings) - SHOWN} more"] if len(findings) > SHOWN else []
+    return "\n".join([*(f"  {finding.to_text()}" for finding in findings[:SHOWN]), *more])
+
+
+@contextmanager
+def stretch(reporter: Reporter, label: str, *, is_told: bool = True) -> Iterator[None]:
+    """Say what begins, and every so often that it goes on."""
+    start = time.monotonic()
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(HEARTBEAT):
+            reporter.note(f"{label}: at work for {time.monotonic() - start:.0f} s")
+
+    if is_told:
+        reporter.note(label)
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

@@ -1,0 +1,94 @@
+"""What the cache remembers for builds: the wheels of conda's Python packages, and files found right."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import IO
+
+from metalock.adapters.cache import Cache
+from metalock.errors import FetchError, ToolError
+from metalock.lock.model import Lock, PipPackage
+from metalock.prefix.model import python_packages
+from metalock.prefix.record import SoundFiles
+
+SOUND = "sound-files"
+KEPT = 20_000
+"""Digests, one for each distribution of each environment."""
+
+
+def seed_wheels(lock: Lock, index_url: str | None, cache: Cache) -> list[PipPackage]:
+    """The wheels that stand in for conda's Python packages in a venv: the same versions, from the index.
+
+    Raises `ToolError` for a package that the index doesn't have in that version.
+    """
+    seeds = []
+    for name, package in python_packages(lock).items():
+        entry = _entry(lock, name, package.version)
+        known = _remembered(cache, entry)
+        if known is None:
+            known = _ask(lock, name, package.version, index_url)
+            cache.write(entry, partial(_dump, json.dumps(known)))
+        file, sha256 = known
+        seeds.append(PipPackage(name=name, version=package.version, file=file, sha256=sha256, size=0))
+    return seeds
+
+
+def _remembered(cache: Cache, entry: str) -> tuple[str, str] | None:
+    stored = cache.read(entry)
+    if stored is None:
+        return None
+    try:
+        file, sha256 = json.loads(bytes(stored))
+    except ValueError:
+        return None
+    return str(file), str(sha256)
+
+
+def forget_seeds(lock: Lock, cache: Cache) -> None:
+    """After a failure: the index may have been lying when it was asked."""
+    for name, package in python_packages(lock).items():
+        cache.discard(_entry(lock, name, package.version))
+
+
+def _minor(lock: Lock) -> str:
+    return ".".join(lock.python.split(".")[:2])
+
+
+def _entry(lock: Lock, name: str, version: str) -> str:
+    return f"seed-{name}-{version}-{lock.platform}-{_minor(lock)}"
+
+
+def _ask(lock: Lock, name: str, version: str, index_url: str | None) -> tuple[str, str]:
+    """File and sha256 of the wheel; one for any platform before others."""
+    from metalock.adapters.index import PackageIndex
+
+    fitting = PackageIndex(index_url).fitting(
+        name, f"=={version}", platform=lock.platform, python=_minor(lock), floor=lock.floor
+    )
+    wheels = sorted(fitting, key=lambda wheel: (not wheel.file.endswith("-none-any.whl"), wheel.file))
+    if not wheels:
+        raise ToolError(
+            f"{name} {version} comes from conda, and the index has no wheel of that version",
+            hint="--backend conda installs it as it was locked",
+        )
+    if wheels[0].sha256 is None:
+        raise FetchError(f"the index states no sha256 for {wheels[0].file}, so it can't be trusted")
+    return wheels[0].file, wheels[0].sha256
+
+
+def recall(cache: Cache) -> SoundFiles:
+    """What earlier checks found right."""
+    stored = cache.read(SOUND)
+    return SoundFiles(dict.fromkeys(bytes(stored).decode("ascii", "replace").split()) if stored else {})
+
+
+def remember(cache: Cache, sound: SoundFiles) -> None:
+    """For the next check, if this one has learnt anything."""
+    if sound.learnt:
+        text = "\n".join([*recall(cache).digests, *sound.digests][-KEPT:])
+        cache.write(SOUND, partial(_dump, text))
+
+
+def _dump(text: str, file: IO[bytes]) -> None:
+    file.write(text.encode())

@@ -1,0 +1,93 @@
+"""Run the suite in a prefix: what applies to its lock, and what shares a process."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from metalock.adapters.uv import DISK_FULL
+from metalock.errors import NothingSelectedError
+from metalock.evidence.contract import Capability, contract, situation_of
+from metalock.evidence.model import Evidence, Observation, Result, judge
+from metalock.lock.text import lock_digest
+from metalock.progress import Reporter
+from metalock.smoke.schedule import Runs
+from metalock.smoke.setup import SmokeRequest, host_facts, make_place, without_paths
+
+
+def run_suite(request: SmokeRequest, reporter: Reporter) -> Evidence:
+    """Try every capability that applies; nothing is written into the prefix.
+
+    Raises `NothingSelectedError` if none applies, `ToolError` if the suite can't run there.
+    """
+    capabilities = select_capabilities(request)
+    observations: list[Observation] = []
+    with tempfile.TemporaryDirectory(prefix="metalock-smoke-") as name:
+        scratch = Path(name).resolve()
+        place = make_place(request, scratch)
+        host = host_facts(place)
+        base = str(host.pop("base"))
+        situation = situation_of(request.lock, host)
+
+        def told(observation: Observation) -> None:
+            observation = without_paths(observation, place, request.prefix, base)
+            observations.append(observation)
+            (result,) = judge([observation], situation)
+            reporter.advance(observation.name, outcome_line(result))
+
+        reporter.start(f"{request.prefix.name}: capabilities", len(capabilities))
+        runs = Runs(request, place, told)
+        try:
+            gpus = runs.run(groups_of(capabilities))
+        finally:
+            reporter.finish()
+    full = [observation.error for observation in observations if DISK_FULL.search(observation.error)]
+    return Evidence(
+        lock=lock_digest(request.lock),
+        date=request.date,
+        backend=request.backend,
+        host={**host, "gpus": gpus},
+        observations=tuple(observations),
+        faults=(*runs.faults, *full),
+    )
+
+
+def select_capabilities(request: SmokeRequest) -> list[Capability]:
+    """What applies to the lock and was asked for."""
+    situation = situation_of(request.lock)
+    chosen = [
+        capability
+        for capability in contract()
+        if capability.applies(situation)
+        and (not request.only or {capability.area, capability.name, capability.key} & set(request.only))
+    ]
+    if not chosen:
+        raise NothingSelectedError(
+            f"no capability of that name applies: {', '.join(request.only)}",
+            hint=f"The areas are {', '.join(dict.fromkeys(capability.area for capability in contract()))}.",
+        )
+    return chosen
+
+
+def outcome_line(result: Result) -> str:
+    """An outcome, with what was expected where that is something else."""
+    observation = result.observation
+    seconds = f" ({observation.seconds:.1f} s)" if observation.seconds >= 1 else ""
+    if result.is_surprise:
+        return f"{result.outcome}: {result.surprise}{seconds}"
+    return f"{result.outcome}{seconds}"
+
+
+def groups_of(capabilities: Iterable[Capability]) -> list[list[Capability]]:
+    """Those that can share a process, in the order that they were written."""
+    groups: dict[tuple[object, ...], list[Capability]] = {}
+    for capability in capabilities:
+        key = (
+            capability.process,
+            *sorted(capability.env.items()),
+            capability.service,
+            capability.scenario,
+        )
+        groups.setdefault(key, []).append(capability)
+    return list(groups.values())

@@ -1,0 +1,102 @@
+"""Groups of capabilities, one after another or two at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+
+from metalock.errors import MetalockError
+from metalock.evidence.contract import Capability
+from metalock.evidence.model import Observation, Observed
+from metalock.smoke.bytecode import compile_ahead
+from metalock.smoke.process import Place, try_together
+from metalock.smoke.setup import SecondInstalls, SmokeRequest, equipped
+
+Waiting = deque[tuple[int, list[Capability]]]
+"""Groups that nobody has begun, with their numbers."""
+
+
+class Runs:
+    """One run of the suite: what has been told, and whether it is broken off."""
+
+    def __init__(self, request: SmokeRequest, place: Place, told: Callable[[Observation], None]) -> None:
+        self._request = request
+        self._stop = threading.Event()
+        self._begun = threading.Event()
+        self._mutex = threading.Lock()
+        self._told = told
+        self._place = replace(place, interrupted=self._interrupted)
+        self._second_installs = SecondInstalls(request, place.scratch)
+        self._gpus: list[str] = []
+        self.faults: list[str] = []
+        """Why something could not be tried, other than for want of a device."""
+
+    def run(self, groups: Sequence[list[Capability]]) -> list[str]:
+        """Try them all; the names of the GPUs that TensorFlow saw.
+
+        The first group is the largest. Beside it run the others, once TensorFlow's bytecode is compiled,
+        which its first capability shows; until then, half of that is compiled for it, and prefixes are made
+        for the others. Who is free takes the next.
+        """
+        scenarios = dict.fromkeys(group[0].scenario for group in groups if group[0].scenario)
+        waiting = deque(enumerate(groups))
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            try:
+                if self._request.side_by_side:
+                    first = waiting.popleft()
+                    beside = pool.submit(self._beside, waiting, scenarios)
+                    self._group(*first)
+                    self._begun.set()
+                    self._rest(waiting)
+                    beside.result()
+                else:
+                    self._rest(waiting)
+            except BaseException:
+                self._stop.set()
+                self._begun.set()
+                raise
+        return self._gpus
+
+    def _interrupted(self) -> bool:
+        return self._stop.is_set() or self._request.interrupted()
+
+    def _beside(self, waiting: Waiting, scenarios: Iterable[str]) -> None:
+        compile_ahead(self._place, self._begun.is_set)
+        for scenario in scenarios:
+            if not self._interrupted():
+                with suppress(MetalockError):  # tried again, and told, when its turn comes
+                    self._second_installs.make(scenario)
+        self._begun.wait()
+        self._rest(waiting)
+
+    def _rest(self, waiting: Waiting) -> None:
+        while True:
+            try:
+                number, group = waiting.popleft()
+            except IndexError:
+                return
+            self._group(number, group)
+
+    def _group(self, number: int, group: list[Capability]) -> None:
+        """What can't be had on this machine makes its capabilities unverified."""
+        with ExitStack() as stack:
+            try:
+                place = stack.enter_context(equipped(group[0], self._place, self._second_installs))
+            except MetalockError as error:
+                self.faults.append(str(error))
+                for capability in group:
+                    self._tell(Observation(name=capability.key, observed=Observed.SKIPPED, error=str(error)))
+                return
+            scratch = self._place.scratch / f"group-{number}"
+            scratch.mkdir()
+            found = try_together(group, replace(place, scratch=scratch), self._tell)
+        self._gpus = found or self._gpus
+
+    def _tell(self, observation: Observation) -> None:
+        with self._mutex:
+            self._told(observation)
+        self._begun.set()

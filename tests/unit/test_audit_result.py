@@ -1,0 +1,359 @@
+"""record, known, runner and commands: what is written beside a lock, and when it is made again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from audit_samples import MAC, facts
+from click.testing import CliRunner
+from samples import MATRIX, all_cells, lock_cell, lock_of, locked_workspace
+
+from metalock.adapters.cache import Cache
+from metalock.adapters.index import PackageIndex
+from metalock.audit import commands
+from metalock.audit.commands import audit_locks
+from metalock.audit.facts import WheelFacts
+from metalock.audit.reports import known_reports, optional_reason, warnings_of
+from metalock.audit.result import (
+    AUDIT_FILE,
+    Audit,
+    Verdict,
+    audit_text,
+    make_audit,
+    parse_audit,
+    renewed,
+)
+from metalock.audit.rules import AuditFinding, Rule
+from metalock.audit.run import Audited, audit_cells, audit_lock
+from metalock.audit.store import read_audit
+from metalock.audit.wheel_cache import WheelLibrary
+from metalock.cli import main
+from metalock.errors import FetchError, MetalockError, NothingSelectedError, UnreadableWheelError
+from metalock.lock.model import Lock, PipPackage
+from metalock.lock.text import lock_digest
+from metalock.matrix.model import Cell
+from metalock.platforms import Platform
+from metalock.progress import Reporter
+from metalock.workspace import LOCK_FILE, Workspace
+
+GRAVE = AuditFinding(rule=Rule.SYMBOL, package="a 1.0", path="a/x.so", detail="so", names=("_TF_A", "é"))
+
+
+def mac_lock(**pip: str) -> Lock:
+    of = next(cell for cell in all_cells() if cell.name == MAC)
+    return lock_of(of, pip={name.replace("_", "-"): version for name, version in pip.items()})
+
+
+def audit_of(*findings: AuditFinding, lock: Lock | None = None) -> Audit:
+    return make_audit(lock or mac_lock(), wheels=3, binaries=7, findings=findings)
+
+
+def test_round_trip() -> None:
+    audit = audit_of(GRAVE, AuditFinding(rule=Rule.FLOOR, package="b 1.0", detail="so"))
+    text = audit_text(audit)
+    assert parse_audit(text.encode()) == audit
+    assert audit_text(audit_of(*reversed(audit.findings))) == text
+    assert text.endswith("}\n")
+    table = json.loads(text)
+    assert list(table) == ["schema", "lock", "verdict", "meaning", "wheels", "binaries", "findings"]
+    assert (table["lock"], table["verdict"]) == (lock_digest(mac_lock()), "fails")
+    assert "not that it runs" in table["meaning"]
+    assert list(table["findings"][1]) == ["rule", "package", "path", "detail", "names", "mend", "page"]
+
+
+def changed(**values: object) -> bytes:
+    return json.dumps({**json.loads(audit_text(audit_of(GRAVE))), **values}).encode()
+
+
+def with_finding(**values: object) -> bytes:
+    return changed(findings=[{**GRAVE.to_dict(), **values}])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xff\xfe",
+        b"null",
+        b"[]",
+        b"{}",
+        b'"schema"',
+        b"[" * 100_000,
+        b'{"schema": ' + b"1" * 10_000 + b"}",
+        audit_text(audit_of(GRAVE)).encode()[:-20],
+        changed(schema=0),
+        changed(wheels="many"),
+        changed(wheels=None),
+        changed(wheels=float("inf")),
+        changed(wheels=float("nan")),
+        changed(findings=None),
+        changed(findings=1),
+        changed(findings=["A402"]),
+        changed(findings=[None]),
+        with_finding(rule="A999"),
+        with_finding(rule=None),
+        changed(findings=[{"rule": "A402"}]),
+    ],
+)
+def test_what_is_no_audit(data: bytes) -> None:
+    assert parse_audit(data) is None
+
+
+def test_odd_names_are_left_out() -> None:
+    audit = parse_audit(with_finding(names="_TF_A"))
+    assert audit is not None
+    assert audit.findings[0].names == ()
+
+
+# Reports.
+
+
+def test_reports_concern_versions_and_platforms() -> None:
+    reported = mac_lock(tensorflow="2.11.0", tensorflow_metal="0.7.0")
+    (finding,) = warnings_of(reported)
+    assert (finding.rule, finding.package) == (Rule.KNOWN, "tensorflow-metal 0.7.0")
+    assert "could not find registered platform with id" in finding.detail
+    assert list(warnings_of(mac_lock(tensorflow="2.11.0"))) == []
+    assert list(warnings_of(mac_lock(tensorflow_metal="0.7.0"))) == []
+    assert list(warnings_of(mac_lock(tensorflow="2.12.0", tensorflow_metal="0.7.0"))) == []
+    assert list(warnings_of(mac_lock(tensorflow_macos="2.11.0", tensorflow_metal="0.7.1"))) != []
+
+
+def test_reports_are_complete() -> None:
+    for known in known_reports():
+        assert known.detail
+        assert known.sources
+        assert known.platforms
+        assert known.concerns(min(known.platforms), "0", None) is False
+
+
+def test_optional_parts() -> None:
+    ffmpeg = "tensorflow_io/python/ops/libtensorflow_io_ffmpeg_4.2.so"
+    assert optional_reason("tensorflow-io", ffmpeg)
+    assert optional_reason("tensorflow-metal", ffmpeg) is None
+    assert optional_reason("tensorflow-io", "tensorflow_io/python/ops/libtensorflow_io.so") is None
+    assert optional_reason("tensorflow-io", f"elsewhere/{ffmpeg}") is None
+
+
+def test_reports_are_renewed() -> None:
+    lock = mac_lock(tensorflow="2.11.0", tensorflow_metal="0.7.0")
+    old = AuditFinding(rule=Rule.KNOWN, package="tensorflow-metal 0.7.0", detail="as it was told once")
+    audit = Audit(lock=lock_digest(lock), wheels=3, binaries=7, findings=(GRAVE, old))
+    fresh = renewed(audit, lock)
+    assert fresh == make_audit(lock, wheels=3, binaries=7, findings=[GRAVE])
+    assert [finding.rule for finding in fresh.findings] == [Rule.SYMBOL, Rule.KNOWN]
+    assert "as it was told once" not in audit_text(fresh)
+
+
+# The runner.
+
+
+class Shelf(WheelLibrary):
+    """A library with clean wheels, other than those named."""
+
+    def __init__(self, folder: Path, others: dict[str, WheelFacts | MetalockError] | None = None) -> None:
+        super().__init__(PackageIndex(None), Cache(folder))
+        self._others = others or {}
+        self.asked: list[str] = []
+
+    def facts(
+        self, packages: Iterable[PipPackage], platform: Platform
+    ) -> Iterator[tuple[PipPackage, WheelFacts | MetalockError]]:
+        for package in packages:
+            self.asked.append(f"{platform} {package.name}")
+            yield package, self._others.get(package.name) or facts(package.name, package.version)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return locked_workspace(tmp_path)
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    return Shelf(tmp_path / "cache")
+
+
+def linux(workspace: Workspace) -> list[Cell]:
+    return [cell for cell in workspace.cells() if cell.platform is Platform.LINUX_64]
+
+
+def run(workspace: Workspace, shelf: WheelLibrary, *, again: bool = False) -> list[Verdict]:
+    return [a.audit.verdict for a in audit_cells(workspace, linux(workspace), shelf, again=again)]
+
+
+def test_runner_writes_beside_the_lock(workspace: Workspace, shelf: Shelf) -> None:
+    folder = workspace.folder(linux(workspace)[0])
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert run(workspace, shelf) == [Verdict.LOADS, Verdict.LOADS]
+    after = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert after.keys() - before.keys() == {AUDIT_FILE}
+    assert {name: after[name] for name in before} == before
+    assert shelf.asked == ["linux-64 tensorflow"] * 2
+
+
+def test_runner_keeps_what_stands(workspace: Workspace, shelf: Shelf) -> None:
+    run(workspace, shelf)
+    path = workspace.folder(linux(workspace)[0]) / AUDIT_FILE
+    before = path.read_bytes()
+    shelf.asked.clear()
+    assert run(workspace, shelf) == [Verdict.LOADS, Verdict.LOADS]
+    assert shelf.asked == []
+    assert run(workspace, shelf, again=True) == [Verdict.LOADS, Verdict.LOADS]
+    assert len(shelf.asked) == 2
+    assert path.read_bytes() == before
+
+
+def test_runner_audits_again_when_the_lock_changes(workspace: Workspace, shelf: Shelf) -> None:
+    run(workspace, shelf)
+    first = linux(workspace)[0]
+    newer = lock_of(first, pip={"tensorflow": "2.18.1", "six": "1.17"})
+    lock_cell(workspace, first, newer)
+    assert read_audit(workspace, first, newer) is None
+    shelf.asked.clear()
+    run(workspace, shelf)
+    assert shelf.asked == ["linux-64 six", "linux-64 tensorflow"]
+    assert read_audit(workspace, first, newer) is not None
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff", b"{}", b"[" * 100_000])
+def test_runner_makes_a_broken_file_again(workspace: Workspace, shelf: Shelf, data: bytes) -> None:
+    run(workspace, shelf)
+    path = workspace.folder(linux(workspace)[0]) / AUDIT_FILE
+    before = path.read_bytes()
+    path.write_bytes(data)
+    run(workspace, shelf)
+    assert path.read_bytes() == before
+
+
+def test_runner_renews_reports_without_reading_a_wheel(workspace: Workspace, shelf: Shelf) -> None:
+    run(workspace, shelf)
+    path = workspace.folder(linux(workspace)[0]) / AUDIT_FILE
+    before = path.read_text()
+    old = AuditFinding(rule=Rule.KNOWN, package="a 1.0", detail="as it was told once").to_dict()
+    path.write_text(json.dumps({**json.loads(before), "findings": [old]}))
+    shelf.asked.clear()
+    run(workspace, shelf)
+    assert shelf.asked == []
+    assert path.read_text() == before
+
+
+def test_runner_needs_a_lock(workspace: Workspace, shelf: Shelf) -> None:
+    for cell in workspace.cells():
+        (workspace.folder(cell) / LOCK_FILE).unlink()
+    with pytest.raises(NothingSelectedError, match="nothing to audit, not locked: linux-64/"):
+        run(workspace, shelf)
+
+
+def test_wheel_that_was_not_read_is_never_clean(workspace: Workspace, tmp_path: Path) -> None:
+    broken = Shelf(tmp_path / "cache", {"tensorflow": UnreadableWheelError("tensorflow.whl", "cut off")})
+    assert run(workspace, broken) == [Verdict.UNREADABLE, Verdict.UNREADABLE]
+    (first, *_) = linux(workspace)
+    lock = workspace.state(first).lock
+    assert lock is not None
+    assert read_audit(workspace, first, lock) is None, "it is looked at again in the next run"
+
+
+def test_wheel_that_can_not_be_had_is_no_finding(workspace: Workspace, tmp_path: Path) -> None:
+    broken = Shelf(tmp_path / "cache", {"tensorflow": FetchError("no such wheel")})
+    with pytest.raises(FetchError, match="no such wheel"):
+        run(workspace, broken)
+    assert not list(workspace.envs.rglob(AUDIT_FILE))
+
+
+def test_wheel_without_an_answer_is_never_clean() -> None:
+    audit = audit_lock(mac_lock(tensorflow="2.18.1"), {})
+    assert (audit.verdict, audit.wheels) == (Verdict.UNREADABLE, 0)
+    assert [finding.detail for finding in audit.findings] == ["was not read"]
+
+
+# The command.
+
+
+@pytest.fixture
+def folder(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(workspace.root)
+    return workspace.root
+
+
+def command(monkeypatch: pytest.MonkeyPatch, shelf: WheelLibrary, *args: str) -> tuple[int, str, str]:
+    monkeypatch.setattr(commands, "open_library", lambda _: shelf)
+    result = CliRunner().invoke(main, ["audit", "--platform", "linux-64", *args])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_command(folder: Path, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, out, err = command(monkeypatch, shelf)
+    assert code == 0
+    assert out.splitlines() == [
+        "linux-64/tf2.18-py3.10: loads, 1 wheels, 0 binaries",
+        "linux-64/tf2.18-py3.11: loads, 1 wheels, 0 binaries",
+    ]
+    assert err.splitlines()[-1].startswith("2 loads (loads: every library and symbol is found; not that ")
+
+
+def failing(folder: Path) -> Shelf:
+    path = "tensorflow_io/python/ops/libtensorflow_io_ffmpeg_4.2.so"
+    wheel = facts("tensorflow", "2.18.1", requires=["six"], foreign={path: ("arm64",)})
+    return Shelf(folder / "cache", {"tensorflow": wheel})
+
+
+def test_command_shows_findings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, out, err = command(monkeypatch, failing(folder), "--env", "tf2.18-py3.11")
+    assert code == 1
+    path = "tensorflow_io/python/ops/libtensorflow_io_ffmpeg_4.2.so"
+    assert out.splitlines() == [
+        "linux-64/tf2.18-py3.11: fails, 1 wheels, 0 binaries",
+        f"  A201 error: tensorflow 2.18.1, {path}: is for arm64, not for x86_64",
+        f"      mend: {Rule.ARCHITECTURE.mend} (docs/audit.md#a201)",
+        "  A504 error: tensorflow 2.18.1: requires six, and the lock has no six",
+        f"      mend: {Rule.REQUIREMENT.mend} (docs/audit.md#a504)",
+    ]
+    assert err.splitlines()[-1].startswith("1 fails (")
+
+
+def test_command_as_json(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, out, _ = command(monkeypatch, failing(folder), "--json")
+    assert code == 1
+    rows = json.loads(out)
+    assert [(row["env"], row["verdict"]) for row in rows] == [
+        ("tf2.18-py3.10", "fails"),
+        ("tf2.18-py3.11", "fails"),
+    ]
+    assert list(rows[0]) == ["env", "platform", "lock", "verdict", "findings"]
+    assert [finding["rule"] for finding in rows[0]["findings"]] == ["A201", "A504"]
+
+
+def test_command_is_not_green_for_what_was_not_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unread = Shelf(folder / "cache", {"tensorflow": UnreadableWheelError("tensorflow.whl", "cut off")})
+    code, out, err = command(monkeypatch, unread)
+    assert code == 1
+    assert "A901 error: tensorflow-2.18.1-py3-none-any.whl: tensorflow.whl: cut off" in out
+    assert err.splitlines()[-1].startswith("2 unreadable (")
+
+
+def test_lines_repeat_some_names_only() -> None:
+    lock = mac_lock(tensorflow="2.11.0", tensorflow_metal="0.7.0")
+    many = AuditFinding(rule=Rule.SYMBOL, package="a 1.0", detail="so", names=tuple("abcdef"))
+    of = next(cell for cell in all_cells(MATRIX) if cell.name == MAC)
+    audited = Audited(cell=of, lock=lock, audit=audit_of(many, lock=lock))
+    lines = list(commands.lines_of(audited))
+    assert lines[:6] == [
+        f"{MAC}: fails, 3 wheels, 7 binaries",
+        "  A402 error: a 1.0: so",
+        *(f"      {name}" for name in "abcd"),
+    ]
+    assert lines[6] == "      and 2 more"
+    assert lines[7].startswith("      mend: Choose a release of the plugin ")
+    assert lines[8].startswith(
+        "  A601 warning: tensorflow-metal 0.7.0: it loads and is reported not to train"
+    )
+    assert len(lines) == 9, "nothing is to be mended where it is a warning"
+
+
+def test_nothing_to_audit_is_not_green(workspace: Workspace) -> None:
+    with pytest.raises(NothingSelectedError):
+        audit_locks(workspace, [], again=False, as_json=True, reporter=Reporter())
