@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from metalock.smoke.bytecode import compile_ahead, pycache_of
-from metalock.smoke.process import Place
+from metalock.smoke.process import ProcessSetup
 
 SUITE = Path(__file__).parents[2] / "src" / "metalock" / "smoke" / "suite"
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def place(tmp_path: Path) -> ProcessSetup:
     """With a Keras of two modules, one of which can't be compiled, and no TensorFlow."""
     package = tmp_path / "packages" / "keras" / "src"
     package.mkdir(parents=True)
@@ -30,7 +30,7 @@ def place(tmp_path: Path) -> Place:
         "PYTHONPATH": str(tmp_path / "packages"),
         "PYTHONPYCACHEPREFIX": str(pycache_of(scratch)),
     }
-    return Place(
+    return ProcessSetup(
         python=Path(sys.executable),
         driver=SUITE / "driver.py",
         tools=tmp_path,
@@ -39,7 +39,7 @@ def place(tmp_path: Path) -> Place:
     )
 
 
-def test_what_is_about_to_be_imported_is_compiled_and_not_run(place: Place, tmp_path: Path) -> None:
+def test_what_is_about_to_be_imported_is_compiled_and_not_run(place: ProcessSetup, tmp_path: Path) -> None:
     compile_ahead(place, bool)
     compiled = pycache_of(place.scratch) / tmp_path.relative_to("/") / "packages" / "keras"
     found = sorted(path.name.partition(".")[0] for path in compiled.rglob("*.pyc"))
@@ -47,7 +47,7 @@ def test_what_is_about_to_be_imported_is_compiled_and_not_run(place: Place, tmp_
     assert not list((tmp_path / "packages").rglob("__pycache__"))
 
 
-def test_no_more_is_compiled_than_is_needed(place: Place, tmp_path: Path) -> None:
+def test_no_more_is_compiled_than_is_needed(place: ProcessSetup, tmp_path: Path) -> None:
     (tmp_path / "endless.py").write_text("while True: pass", encoding="utf-8")
     asked: list[bool] = []
     slow = replace(place, environment={**place.environment, "PYTHONPATH": str(tmp_path)})

@@ -13,7 +13,7 @@ import pytest
 from metalock.errors import ToolError
 from metalock.evidence.contract import Capability
 from metalock.evidence.model import Observation, Observed
-from metalock.smoke.process import Place, try_together
+from metalock.smoke.process import ProcessSetup, try_together
 
 SUITE = Path(__file__).parents[2] / "src" / "metalock" / "smoke" / "suite"
 TESTS = """
@@ -82,7 +82,7 @@ def test_locked(locked):
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def place(tmp_path: Path) -> ProcessSetup:
     suite = tmp_path / "suite"
     suite.mkdir()
     for name in ("driver.py", "recorder.py", "fixtures.py", "host.py"):
@@ -90,7 +90,7 @@ def place(tmp_path: Path) -> Place:
     (suite / "test_t.py").write_text(TESTS, encoding="utf-8")
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    return Place(
+    return ProcessSetup(
         python=Path(sys.executable),
         driver=suite / "driver.py",
         tools=tmp_path,
@@ -99,7 +99,7 @@ def place(tmp_path: Path) -> Place:
     )
 
 
-def attempt(place: Place, *names: str, seconds: int = 60) -> dict[str, Observation]:
+def attempt(place: ProcessSetup, *names: str, seconds: int = 60) -> dict[str, Observation]:
     found: dict[str, Observation] = {}
     capabilities = [
         Capability(
@@ -118,7 +118,7 @@ def attempt(place: Place, *names: str, seconds: int = 60) -> dict[str, Observati
     return found
 
 
-def test_each_end_is_a_result_and_the_rest_goes_on(place: Place) -> None:
+def test_each_end_is_a_result_and_the_rest_goes_on(place: ProcessSetup) -> None:
     found = attempt(
         place, "t.raises", "t.aborts", "t.wrong", "t.segfaults", "t.exits", "t.skips", "t.locked", "t.passes"
     )
@@ -139,12 +139,12 @@ def test_each_end_is_a_result_and_the_rest_goes_on(place: Place) -> None:
     assert found["t.aborts"].values == {"before": 1}
 
 
-def test_what_a_test_leaves_behind_goes_within_its_time(place: Place) -> None:
+def test_what_a_test_leaves_behind_goes_within_its_time(place: ProcessSetup) -> None:
     found = attempt(place, "t.leaves-garbage", "t.fails-with-garbage", "t.passes")
     assert found["t.leaves-garbage"].values == found["t.fails-with-garbage"].values == {"freed": True}
 
 
-def test_a_hang_is_ended_with_all_that_it_started(place: Place) -> None:
+def test_a_hang_is_ended_with_all_that_it_started(place: ProcessSetup) -> None:
     began = time.monotonic()
     found = attempt(place, "t.raises", "t.hangs", "t.passes", seconds=1)
     assert time.monotonic() - began < 30
@@ -155,23 +155,25 @@ def test_a_hang_is_ended_with_all_that_it_started(place: Place) -> None:
     assert not (place.scratch / "alive").exists()
 
 
-def test_devices_are_told_apart(place: Place) -> None:
+def test_devices_are_told_apart(place: ProcessSetup) -> None:
     found = attempt(place, "t.device@cpu", "t.device@gpu")
     assert [one.observed for one in found.values()] == [Observed.PASSED, Observed.WRONG]
 
 
-def test_a_suite_that_cant_start_is_an_error_with_its_output(place: Place) -> None:
+def test_a_suite_that_cant_start_is_an_error_with_its_output(place: ProcessSetup) -> None:
     (place.driver.parent / "recorder.py").write_text("raise RuntimeError('no recorder')\n", encoding="utf-8")
     with pytest.raises(ToolError, match=r"can't start in this environment[^$]*no recorder"):
         attempt(place, "t.passes")
 
 
-def test_a_capability_without_a_test_is_an_error(place: Place) -> None:
+def test_a_capability_without_a_test_is_an_error(place: ProcessSetup) -> None:
     with pytest.raises(ToolError, match=r"no test for t\.unknown"):
         attempt(place, "t.unknown")
 
 
-def test_an_interpreter_that_is_not_there_is_an_error(place: Place) -> None:
-    missing = Place(**{**{f: getattr(place, f) for f in place.__slots__}, "python": Path("/no/python")})
+def test_an_interpreter_that_is_not_there_is_an_error(place: ProcessSetup) -> None:
+    missing = ProcessSetup(
+        **{**{f: getattr(place, f) for f in place.__slots__}, "python": Path("/no/python")}
+    )
     with pytest.raises(ToolError, match="can't be started"):
         attempt(missing, "t.passes")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from metalock.answers.measurements import speed_verdict
-from metalock.answers.model import Place, State, Track, label, span, track_of
+from metalock.answers.model import State, Track, TriedEnvironment, label, span, track_of
 from metalock.answers.page import page
 from metalock.answers.questions import Claim, Question, own_questions, parse_questions
 from metalock.answers.sentences import code, line, sentence, source_link, verdict
@@ -72,7 +72,7 @@ class Sample:
     gpus: tuple[str, ...] = ()
 
 
-def place(sample: Sample) -> Place:
+def place(sample: Sample) -> TriedEnvironment:
     metal = {"tensorflow-metal": "1.0.0"} if sample.platform is MAC and sample.stack != "tf2.18" else {}
     versions = {"tensorflow": STACKS[sample.stack], **metal}
     situation = Situation(platform=sample.platform, python=f"{sample.python}.1", versions=versions)
@@ -87,7 +87,7 @@ def place(sample: Sample) -> Place:
     }
     host = {"system": "Debian 12", "cpu": "Xeon", "gpus": list(sample.gpus)}
     evidence = Evidence(lock="d", date="2026-11-20", backend="venv", host=host, observations=())
-    return Place(
+    return TriedEnvironment(
         stack=sample.stack,
         python=sample.python,
         platform=sample.platform,
@@ -97,7 +97,7 @@ def place(sample: Sample) -> Place:
     )
 
 
-def linux(stack: str, python: str, imported: Observation, flow: Observation = PASSED) -> Place:
+def linux(stack: str, python: str, imported: Observation, flow: Observation = PASSED) -> TriedEnvironment:
     observed = {
         "images.keras-import": imported,
         "images.flow": flow,
@@ -125,7 +125,9 @@ PLACES = [
 ]
 
 
-def track(capability: Capability = IMPORT, platform: Platform = LINUX, places: list[Place] = PLACES) -> Track:
+def track(
+    capability: Capability = IMPORT, platform: Platform = LINUX, places: list[TriedEnvironment] = PLACES
+) -> Track:
     return track_of(capability, platform, places)
 
 
@@ -176,7 +178,9 @@ def claim(holds_if: Expected) -> Claim:
         ),
     ],
 )  # fmt: skip
-def test_the_run_decides_what_people_say(places: list[Place], holds_if: Expected, words: str) -> None:
+def test_the_run_decides_what_people_say(
+    places: list[TriedEnvironment], holds_if: Expected, words: str
+) -> None:
     ordered = sorted(places, key=lambda place: list(STACKS).index(place.stack))
     assert verdict(claim(holds_if), track(places=ordered), "Linux").removeprefix("On Linux ") == words
 

@@ -28,7 +28,7 @@ from samples import conda
 
 from metalock.audit.facts import WheelFacts
 from metalock.audit.result import Verdict, make_audit
-from metalock.audit.rules import RULES, AuditFinding, Rule
+from metalock.audit.rules import RULES, AuditFinding, AuditRule
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "audit.md"
 
@@ -43,8 +43,8 @@ def test_clean() -> None:
     assert judged() == ()
 
 
-@pytest.mark.parametrize("rule", Rule)
-def test_every_rule_is_explained(rule: Rule) -> None:
+@pytest.mark.parametrize("rule", AuditRule)
+def test_every_rule_is_explained(rule: AuditRule) -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
     assert f"### {rule.code}\n" in text
     assert RULES[rule.code] is rule
@@ -66,13 +66,13 @@ def test_a101_tags() -> None:
         "cp311-cp311-macosx_11_0_x86_64",
     ):
         finding = one(facts("a", "2.0", tag=tag))
-        assert (finding.rule, finding.package) == (Rule.TAGS, "a 2.0")
+        assert (finding.rule, finding.package) == (AuditRule.TAGS, "a 2.0")
         assert finding.detail == f"a-2.0-{tag}.whl is not for Python 3.11.9 on osx-arm64"
 
 
 def test_a201_architecture() -> None:
     finding = one(facts("a", foreign={"a/x.so": ("x86_64", "i386")}))
-    assert (finding.rule, finding.path) == (Rule.ARCHITECTURE, "a/x.so")
+    assert (finding.rule, finding.path) == (AuditRule.ARCHITECTURE, "a/x.so")
     assert finding.detail == "is for x86_64, i386, not for arm64"
 
 
@@ -96,25 +96,27 @@ def test_a301_floor(at: str, floor: str, needed: tuple[int, ...] | None, detail:
     make = macho if at == MAC else elf
     wheel = facts("a", binaries={"a/x.so": make(floor=needed)})
     found = judged(wheel, lock=locked(wheel, at=at, floor=floor))
-    assert [finding.detail for finding in found if finding.rule is Rule.FLOOR] == ([detail] if detail else [])
+    assert [finding.detail for finding in found if finding.rule is AuditRule.FLOOR] == (
+        [detail] if detail else []
+    )
 
 
 def test_a301_names_the_file_that_needs_most() -> None:
     floors = {"a/low.so": (11, 0), "a/mid.so": (12, 3), "a/top.so": (13, 0), "a/also.so": (13, 0)}
     finding = one(facts("a", binaries={path: macho(floor=floor) for path, floor in floors.items()}))
-    assert (finding.rule, finding.path) == (Rule.FLOOR, "a/also.so")
+    assert (finding.rule, finding.path) == (AuditRule.FLOOR, "a/also.so")
     assert finding.detail == "needs macOS 13.0, and the floor is 12.0 (files above it: 3); 13.0 would do"
 
 
 def test_a401_library() -> None:
     gone = ("@rpath/liba.dylib", "@rpath/libb.dylib")
     finding = one(facts("a", binaries={"a/x.so": macho(libraries=links(*reversed(gone)))}))
-    assert (finding.rule, finding.path, finding.names) == (Rule.LIBRARY, "a/x.so", gone)
+    assert (finding.rule, finding.path, finding.names) == (AuditRule.LIBRARY, "a/x.so", gone)
 
 
 def test_a402_symbol() -> None:
     finding = one(tensorflow(), metal(*flat("_TF_NewStatus", "_TF_Gone")))
-    assert (finding.rule, finding.package) == (Rule.SYMBOL, "tensorflow-metal 1.2.0")
+    assert (finding.rule, finding.package) == (AuditRule.SYMBOL, "tensorflow-metal 1.2.0")
     assert (finding.path, finding.names) == (PLUGIN, ("_TF_Gone",))
 
 
@@ -128,7 +130,7 @@ def test_a403_optional_parts_are_a_warning() -> None:
     part = macho(libraries=links("@rpath/libavcodec.dylib"), imports=flat("_TF_Gone"))
     wheel = facts("tensorflow-io", binaries={path: part})
     finding = one(tensorflow(), wheel)
-    assert (finding.rule, finding.names) == (Rule.OPTIONAL, ("@rpath/libavcodec.dylib", "_TF_Gone"))
+    assert (finding.rule, finding.names) == (AuditRule.OPTIONAL, ("@rpath/libavcodec.dylib", "_TF_Gone"))
     assert verdict(tensorflow(), wheel) is Verdict.LOADS
     assert codes(tensorflow(), facts("tensorflow-io", binaries={path: macho()})) == []
     required = facts("tensorflow-io", binaries={"tensorflow_io/python/ops/libtensorflow_io.so": part})
@@ -141,7 +143,7 @@ STUB_PATHS = ("tensorflow-2.14.0.dist-info/METADATA", ".data/scripts/saved_model
 def test_a501_stub() -> None:
     stub = facts("tensorflow", "2.14.0", paths=STUB_PATHS)
     finding = one(stub)
-    assert (finding.rule, finding.package) == (Rule.STUB, "tensorflow 2.14.0")
+    assert (finding.rule, finding.package) == (AuditRule.STUB, "tensorflow 2.14.0")
     assert codes(facts("tensorflow-macos", "2.14.0", paths=STUB_PATHS[2:]), stub) == ["A501", "A501"]
     assert codes(facts("elsewhere", paths=STUB_PATHS)) == []
     assert codes(tensorflow(), facts("tensorflow-metal", paths=STUB_PATHS)) == ["A501"]
@@ -158,7 +160,7 @@ def test_a501_stub_beside_the_wheel_that_holds_tensorflow() -> None:
 
 def test_a502_requires_itself() -> None:
     finding = one(facts("a", requires=["A==1.0"]))
-    assert (finding.rule, finding.detail) == (Rule.SELF, "requires A==1.0, itself")
+    assert (finding.rule, finding.detail) == (AuditRule.SELF, "requires A==1.0, itself")
     assert codes(facts("a", requires=["a[all]; extra == 'everything'", "a[all]"])) == []
     assert codes(facts("a", requires=['a==1.0; sys_platform == "linux"'])) == []
 
@@ -166,7 +168,7 @@ def test_a502_requires_itself() -> None:
 def test_a503_overlap() -> None:
     a, b = (facts(name, paths=["x/a.py", "x/b.py", f"{name}/c.py"]) for name in "ab")
     finding = one(a, b)
-    assert (finding.rule, finding.package, finding.path) == (Rule.OVERLAP, "a 1.0", "x/a.py")
+    assert (finding.rule, finding.package, finding.path) == (AuditRule.OVERLAP, "a 1.0", "x/a.py")
     assert finding.detail == "b 1.0 writes x/a.py and 1 more files too"
     assert one(facts("a", paths=["x"]), facts("b", paths=["x"])).detail == "b 1.0 writes x too"
 
@@ -210,7 +212,7 @@ def test_a504_requirements(requirement: str, problem: str | None) -> None:
         conda("zlib", "1.3"),
     )
     found = judged(*wheels, lock=locked(*wheels, conda=conda_packages))
-    assert [finding.rule for finding in found] == ([Rule.REQUIREMENT] if problem else [])
+    assert [finding.rule for finding in found] == ([AuditRule.REQUIREMENT] if problem else [])
     assert all(str(problem) in finding.detail for finding in found)
 
 
@@ -221,7 +223,7 @@ def test_a504_pip_comes_after_conda() -> None:
 
 def test_a504_on_linux() -> None:
     wheel = facts("a", requires=['c; platform_machine == "x86_64" and sys_platform == "linux"'])
-    assert one(wheel, at=LINUX).rule is Rule.REQUIREMENT
+    assert one(wheel, at=LINUX).rule is AuditRule.REQUIREMENT
 
 
 @pytest.mark.parametrize(
@@ -237,7 +239,7 @@ def test_a504_on_linux() -> None:
 )
 def test_a504_python(wanted: str | None, problem: str | None) -> None:
     found = judged(facts("a", requires_python=wanted))
-    assert [finding.rule for finding in found] == ([Rule.REQUIREMENT] if problem else [])
+    assert [finding.rule for finding in found] == ([AuditRule.REQUIREMENT] if problem else [])
     assert all(finding.detail == "requires Python <3.11, and 3.11.9 is locked" for finding in found)
 
 
@@ -254,7 +256,7 @@ def test_a504_python(wanted: str | None, problem: str | None) -> None:
     ids=lambda wheel: str(wheel.requires or wheel.requires_python),
 )
 def test_metadata_that_makes_no_sense(wheel: WheelFacts) -> None:
-    assert [finding.rule for finding in judged(wheel)] == [Rule.UNREADABLE]
+    assert [finding.rule for finding in judged(wheel)] == [AuditRule.UNREADABLE]
 
 
 def test_a505_numpy() -> None:
@@ -262,7 +264,7 @@ def test_a505_numpy() -> None:
     assert codes(old) == []
     assert codes(old, facts("numpy", "1.26.4")) == []
     finding = one(old, facts("numpy", "2.0.0"))
-    assert (finding.rule, finding.path) == (Rule.NUMPY, "old/a.so")
+    assert (finding.rule, finding.path) == (AuditRule.NUMPY, "old/a.so")
     assert finding.detail == "compiled for NumPy 1 and 1 more extensions, and numpy 2.0.0 is locked"
     assert codes(facts("new", numpy={"new/a.so": 2}), facts("numpy", "2.1.0")) == []
     assert codes(facts("new", numpy={"new/a.so": 2}), facts("numpy", "1.26.4")) == []
@@ -304,7 +306,7 @@ def test_a901_plugin_that_can_be_compared_with_nothing(beside: list[WheelFacts])
     """Also one that asks for nothing: it is neither clean nor failing."""
     for plugin in (metal(), facts("tensorflow-metal", binaries={PLUGIN: macho()})):
         finding = one(*beside, plugin)
-        assert (finding.rule, finding.package) == (Rule.UNREADABLE, f"tensorflow-metal {plugin.version}")
+        assert (finding.rule, finding.package) == (AuditRule.UNREADABLE, f"tensorflow-metal {plugin.version}")
         assert finding.detail.endswith("was not read")
 
 
@@ -325,11 +327,15 @@ def test_verdicts() -> None:
     assert verdict(failing, unreadable=True) is Verdict.FAILS
 
 
-@pytest.mark.parametrize("rule", Rule)
-def test_warnings_leave_the_verdict(rule: Rule) -> None:
+@pytest.mark.parametrize("rule", AuditRule)
+def test_warnings_leave_the_verdict(rule: AuditRule) -> None:
     finding = AuditFinding(rule=rule, package="a 1.0", detail="so")
     audit = make_audit(locked(), wheels=1, binaries=1, findings=[finding])
-    expected = {Rule.KNOWN: Verdict.LOADS, Rule.OPTIONAL: Verdict.LOADS, Rule.UNREADABLE: Verdict.UNREADABLE}
+    expected = {
+        AuditRule.KNOWN: Verdict.LOADS,
+        AuditRule.OPTIONAL: Verdict.LOADS,
+        AuditRule.UNREADABLE: Verdict.UNREADABLE,
+    }
     assert audit.verdict is expected.get(rule, Verdict.FAILS)
 
 

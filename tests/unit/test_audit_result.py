@@ -26,7 +26,7 @@ from metalock.audit.result import (
     parse_audit,
     renewed,
 )
-from metalock.audit.rules import AuditFinding, Rule
+from metalock.audit.rules import AuditFinding, AuditRule
 from metalock.audit.run import Audited, audit_cells, audit_lock
 from metalock.audit.store import read_audit
 from metalock.audit.wheel_cache import WheelLibrary
@@ -39,7 +39,7 @@ from metalock.platforms import Platform
 from metalock.progress import Reporter
 from metalock.workspace import LOCK_FILE, Workspace
 
-GRAVE = AuditFinding(rule=Rule.SYMBOL, package="a 1.0", path="a/x.so", detail="so", names=("_TF_A", "é"))
+GRAVE = AuditFinding(rule=AuditRule.SYMBOL, package="a 1.0", path="a/x.so", detail="so", names=("_TF_A", "é"))
 
 
 def mac_lock(**pip: str) -> Lock:
@@ -52,7 +52,7 @@ def audit_of(*findings: AuditFinding, lock: Lock | None = None) -> Audit:
 
 
 def test_round_trip() -> None:
-    audit = audit_of(GRAVE, AuditFinding(rule=Rule.FLOOR, package="b 1.0", detail="so"))
+    audit = audit_of(GRAVE, AuditFinding(rule=AuditRule.FLOOR, package="b 1.0", detail="so"))
     text = audit_text(audit)
     assert parse_audit(text.encode()) == audit
     assert audit_text(audit_of(*reversed(audit.findings))) == text
@@ -114,7 +114,7 @@ def test_odd_names_are_left_out() -> None:
 def test_reports_concern_versions_and_platforms() -> None:
     reported = mac_lock(tensorflow="2.11.0", tensorflow_metal="0.7.0")
     (finding,) = warnings_of(reported)
-    assert (finding.rule, finding.package) == (Rule.KNOWN, "tensorflow-metal 0.7.0")
+    assert (finding.rule, finding.package) == (AuditRule.KNOWN, "tensorflow-metal 0.7.0")
     assert "could not find registered platform with id" in finding.detail
     assert list(warnings_of(mac_lock(tensorflow="2.11.0"))) == []
     assert list(warnings_of(mac_lock(tensorflow_metal="0.7.0"))) == []
@@ -140,11 +140,11 @@ def test_optional_parts() -> None:
 
 def test_reports_are_renewed() -> None:
     lock = mac_lock(tensorflow="2.11.0", tensorflow_metal="0.7.0")
-    old = AuditFinding(rule=Rule.KNOWN, package="tensorflow-metal 0.7.0", detail="as it was told once")
+    old = AuditFinding(rule=AuditRule.KNOWN, package="tensorflow-metal 0.7.0", detail="as it was told once")
     audit = Audit(lock=lock_digest(lock), wheels=3, binaries=7, findings=(GRAVE, old))
     fresh = renewed(audit, lock)
     assert fresh == make_audit(lock, wheels=3, binaries=7, findings=[GRAVE])
-    assert [finding.rule for finding in fresh.findings] == [Rule.SYMBOL, Rule.KNOWN]
+    assert [finding.rule for finding in fresh.findings] == [AuditRule.SYMBOL, AuditRule.KNOWN]
     assert "as it was told once" not in audit_text(fresh)
 
 
@@ -233,7 +233,7 @@ def test_runner_renews_reports_without_reading_a_wheel(workspace: Workspace, she
     run(workspace, shelf)
     path = workspace.folder(linux(workspace)[0]) / AUDIT_FILE
     before = path.read_text()
-    old = AuditFinding(rule=Rule.KNOWN, package="a 1.0", detail="as it was told once").to_dict()
+    old = AuditFinding(rule=AuditRule.KNOWN, package="a 1.0", detail="as it was told once").to_dict()
     path.write_text(json.dumps({**json.loads(before), "findings": [old]}))
     shelf.asked.clear()
     run(workspace, shelf)
@@ -308,9 +308,9 @@ def test_command_shows_findings(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     assert out.splitlines() == [
         "linux-64/tf2.18-py3.11: fails, 1 wheels, 0 binaries",
         f"  A201 error: tensorflow 2.18.1, {path}: is for arm64, not for x86_64",
-        f"      mend: {Rule.ARCHITECTURE.mend} (docs/audit.md#a201)",
+        f"      mend: {AuditRule.ARCHITECTURE.mend} (docs/audit.md#a201)",
         "  A504 error: tensorflow 2.18.1: requires six, and the lock has no six",
-        f"      mend: {Rule.REQUIREMENT.mend} (docs/audit.md#a504)",
+        f"      mend: {AuditRule.REQUIREMENT.mend} (docs/audit.md#a504)",
     ]
     assert err.splitlines()[-1].startswith("1 fails (")
 
@@ -337,7 +337,7 @@ def test_command_is_not_green_for_what_was_not_read(folder: Path, monkeypatch: p
 
 def test_lines_repeat_some_names_only() -> None:
     lock = mac_lock(tensorflow="2.11.0", tensorflow_metal="0.7.0")
-    many = AuditFinding(rule=Rule.SYMBOL, package="a 1.0", detail="so", names=tuple("abcdef"))
+    many = AuditFinding(rule=AuditRule.SYMBOL, package="a 1.0", detail="so", names=tuple("abcdef"))
     of = next(cell for cell in all_cells(MATRIX) if cell.name == MAC)
     audited = Audited(cell=of, lock=lock, audit=audit_of(many, lock=lock))
     lines = list(commands.lines_of(audited))

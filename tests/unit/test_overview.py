@@ -7,8 +7,8 @@ from samples import HEAD, all_cells, cell
 
 from metalock.matrix.model import Requirement
 from metalock.overview.query import (
-    Known,
-    Question,
+    EnvStatus,
+    Filter,
     Tier,
     ask,
     newness,
@@ -56,37 +56,37 @@ unavailable = "No wheel."
 CELLS = all_cells(TEXT)
 
 
-def known(smoke: str, tier: Tier | None = Tier.AUDITED) -> Known:
-    return Known(tier=tier, audit="loads, 1 warning", smoke=smoke, run={"words": smoke})
+def known(smoke: str, tier: Tier | None = Tier.AUDITED) -> EnvStatus:
+    return EnvStatus(tier=tier, audit="loads, 1 warning", smoke=smoke, run={"words": smoke})
 
 
 @pytest.mark.parametrize(
     ("question", "names"),
     [
         (
-            Question(),
+            Filter(),
             (
                 "osx-arm64/new-py3.10 linux-64/new-py3.10 osx-arm64/gone-py3.10 linux-64/gone-py3.10 "
                 "linux-64/old-py3.10 linux-64/old-py3.8 osx-arm64/old-py3.10 osx-arm64/old-py3.8"
             ),
         ),
-        (Question(platforms=(Platform.OSX_ARM64,), pythons=("3.8",)), "osx-arm64/old-py3.8"),
-        (Question(needs=("tensorflow-metal",)), "osx-arm64/new-py3.10"),
-        (Question(needs=("keras", "tensorflow-io")), ""),
-        (Question(needs=("tensorflow-macos",)), "osx-arm64/old-py3.10"),
+        (Filter(platforms=(Platform.OSX_ARM64,), pythons=("3.8",)), "osx-arm64/old-py3.8"),
+        (Filter(needs=("tensorflow-metal",)), "osx-arm64/new-py3.10"),
+        (Filter(needs=("keras", "tensorflow-io")), ""),
+        (Filter(needs=("tensorflow-macos",)), "osx-arm64/old-py3.10"),
         (
-            Question(needs=("tensorflow",), platforms=(Platform.OSX_ARM64,)),
+            Filter(needs=("tensorflow",), platforms=(Platform.OSX_ARM64,)),
             "osx-arm64/new-py3.10 osx-arm64/old-py3.10",
         ),
-        (Question(macos="12.6"), "osx-arm64/new-py3.10"),
-        (Question(macos="11"), ""),
-        (Question(glibc="2.28", pythons=("3.8",)), "linux-64/old-py3.8"),
-        (Question(glibc="2.27"), ""),
-        (Question(macos="13", glibc="2.28", pythons=("3.8",)), "linux-64/old-py3.8"),
-        (Question(platforms=(Platform.LINUX_64,), macos="14"), ""),
+        (Filter(macos="12.6"), "osx-arm64/new-py3.10"),
+        (Filter(macos="11"), ""),
+        (Filter(glibc="2.28", pythons=("3.8",)), "linux-64/old-py3.8"),
+        (Filter(glibc="2.27"), ""),
+        (Filter(macos="13", glibc="2.28", pythons=("3.8",)), "linux-64/old-py3.8"),
+        (Filter(platforms=(Platform.LINUX_64,), macos="14"), ""),
     ],
 )
-def test_ask(question: Question, names: str) -> None:
+def test_ask(question: Filter, names: str) -> None:
     assert " ".join(c.name for c in ask(CELLS, question)) == names
 
 
@@ -123,7 +123,7 @@ def test_short(column: Requirement | None, text: str) -> None:
 
 
 def test_rows() -> None:
-    answer = ask(CELLS, Question(platforms=(Platform.OSX_ARM64,)))
+    answer = ask(CELLS, Filter(platforms=(Platform.OSX_ARM64,)))
     found = {
         "osx-arm64/new-py3.10": known("not tried on a Mac"),
         "osx-arm64/old-py3.10": known("run is stale", None),
@@ -145,7 +145,7 @@ def test_rows() -> None:
 def test_a_reason_is_told_once_for_several_pythons() -> None:
     told = reasons([c for c in CELLS if c.platform is Platform.LINUX_64])
     assert told == ["old linux-64, tensorflow-io on Python 3.8, 3.10: None | <!-- /metalock:table -->"]
-    assert reasons(ask(CELLS, Question(platforms=(Platform.OSX_ARM64,), pythons=("3.8",)))) == [
+    assert reasons(ask(CELLS, Filter(platforms=(Platform.OSX_ARM64,), pythons=("3.8",)))) == [
         "old osx-arm64, tensorflow-macos on Python 3.8: Needs jax."
     ]
 

@@ -17,11 +17,11 @@ from metalock.evidence.contract import Capability
 from metalock.evidence.model import Observation, Observed
 from metalock.smoke import schedule as runs
 from metalock.smoke import setup as place_module
-from metalock.smoke.process import Place
+from metalock.smoke.process import ProcessSetup
 from metalock.smoke.schedule import Runs
 from metalock.smoke.setup import SmokeRequest
 
-Try = Callable[[Capability, Place], None]
+Try = Callable[[Capability, ProcessSetup], None]
 
 
 def capability(name: str, service: str = "") -> Capability:
@@ -47,7 +47,7 @@ class Suite:
         self.failing = ""
         self.all_made = threading.Event()
         monkeypatch.setattr(place_module, "make_scenario", self.make_scenario)
-        self.place = Place(
+        self.place = ProcessSetup(
             python=Path("python"),
             driver=Path("driver"),
             tools=Path("tools"),
@@ -56,7 +56,7 @@ class Suite:
         )
 
     def try_together(
-        self, group: list[Capability], place: Place, told: Callable[[Observation], None]
+        self, group: list[Capability], place: ProcessSetup, told: Callable[[Observation], None]
     ) -> list[str] | None:
         self.scratches.append(place.scratch.name)
         for one in group:
@@ -74,7 +74,9 @@ class Suite:
         return folder / scenario / "bin" / "python"
 
     @contextmanager
-    def equipped(self, one: Capability, place: Place, _second_installs: object) -> Iterator[Place]:
+    def equipped(
+        self, one: Capability, place: ProcessSetup, _second_installs: object
+    ) -> Iterator[ProcessSetup]:
         if one.service:
             raise ToolError(f"no {one.service}")
         yield place
@@ -112,7 +114,7 @@ def test_one_after_another(suite: Suite) -> None:
 def test_others_begin_after_the_first_capability_and_beside_the_rest(suite: Suite) -> None:
     others_began = threading.Event()
 
-    def act(one: Capability, _place: Place) -> None:
+    def act(one: Capability, _place: ProcessSetup) -> None:
         if one.name == "a.two":
             assert others_began.wait(10)
         if one.name == "a.other":
@@ -135,7 +137,7 @@ def test_what_cant_be_had_is_not_verified(suite: Suite, *, side_by_side: bool) -
 
 
 def test_prefixes_are_made_while_the_first_capability_compiles(suite: Suite) -> None:
-    def act(one: Capability, _place: Place) -> None:
+    def act(one: Capability, _place: ProcessSetup) -> None:
         if one.name == "a.one":
             assert suite.all_made.wait(10)
 
@@ -151,7 +153,7 @@ def test_prefixes_are_made_while_the_first_capability_compiles(suite: Suite) -> 
 def test_who_is_free_takes_the_next(suite: Suite) -> None:
     last_began = threading.Event()
 
-    def act(one: Capability, _place: Place) -> None:
+    def act(one: Capability, _place: ProcessSetup) -> None:
         if one.name == "a.long":
             assert last_began.wait(10)
         if one.name == "a.last":
@@ -165,7 +167,7 @@ def test_who_is_free_takes_the_next(suite: Suite) -> None:
 
 @pytest.mark.parametrize("failing", ["a.one", "a.other"])
 def test_a_suite_that_cant_start_ends_both(suite: Suite, failing: str) -> None:
-    def act(one: Capability, place: Place) -> None:
+    def act(one: Capability, place: ProcessSetup) -> None:
         if one.name == failing:
             raise ToolError("can't start")
 
@@ -177,7 +179,7 @@ def test_a_suite_that_cant_start_ends_both(suite: Suite, failing: str) -> None:
 def test_an_interrupt_reaches_the_group_beside(suite: Suite) -> None:
     waiting = threading.Event()
 
-    def act(one: Capability, place: Place) -> None:
+    def act(one: Capability, place: ProcessSetup) -> None:
         if one.name == "a.other":
             waiting.set()
             while not place.interrupted():

@@ -14,7 +14,7 @@ from metalock.errors import FetchError, NothingSelectedError
 from metalock.evidence.contract import contract
 from metalock.evidence.model import Observation, Observed
 from metalock.smoke import setup as place_module
-from metalock.smoke.process import Place
+from metalock.smoke.process import ProcessSetup
 from metalock.smoke.run import select_capabilities
 from metalock.smoke.setup import (
     HEAD,
@@ -41,21 +41,21 @@ def request_here(tmp_path: Path) -> SmokeRequest:
 
 
 @pytest.fixture
-def place(request_here: SmokeRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+def place(request_here: SmokeRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProcessSetup:
     monkeypatch.setattr(place_module, "suite_tools", lambda _cache, _index: tmp_path / "tools")
     monkeypatch.setenv("SECRET", "token")
     (tmp_path / "scratch").mkdir()
     return make_place(request_here, tmp_path / "scratch")
 
 
-def test_nothing_of_the_calling_shell_gets_in(place: Place, tmp_path: Path) -> None:
+def test_nothing_of_the_calling_shell_gets_in(place: ProcessSetup, tmp_path: Path) -> None:
     assert "SECRET" not in place.environment
     assert place.environment["HOME"] == str(tmp_path / "scratch" / "home")
     assert place.environment["PATH"].split(":")[0] == str(tmp_path / "prefix" / "bin")
     assert "tensorflow" in json.loads(place.environment["METALOCK_LOCKED"])
 
 
-def test_errors_name_no_folder_of_this_machine(place: Place, tmp_path: Path) -> None:
+def test_errors_name_no_folder_of_this_machine(place: ProcessSetup, tmp_path: Path) -> None:
     error = (
         f"ImportError: {tmp_path}/prefix/lib/x.so in {tmp_path}/scratch/group-0/tests by "
         f"{tmp_path}/tools/pytest, "
@@ -69,7 +69,7 @@ def test_errors_name_no_folder_of_this_machine(place: Place, tmp_path: Path) -> 
     )
 
 
-def test_a_long_error_keeps_both_ends(place: Place, tmp_path: Path) -> None:
+def test_a_long_error_keeps_both_ends(place: ProcessSetup, tmp_path: Path) -> None:
     observation = Observation(
         name="a.b", observed=Observed.RAISED, error=f"in user code:{'x' * 5000}the cause"
     )
@@ -99,7 +99,7 @@ def test_a_second_install_is_made_once(
 
 
 def test_a_second_install_is_gone_once_it_was_tried(
-    request_here: SmokeRequest, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request_here: SmokeRequest, place: ProcessSetup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def make_scenario(_lock: object, _python: Path, scenario: str, folder: Path, **_: object) -> Path:
         (folder / scenario / "bin").mkdir(parents=True)

@@ -12,7 +12,7 @@ from samples import MATRIX, all_cells, cell, lock_cell, lock_of, locked_workspac
 from metalock.checks.files import check_answers, check_drift, check_readme
 from metalock.errors import MetalockError, ToolError, UnsolvableError, UsageError
 from metalock.locking.diff import diff_lines
-from metalock.locking.run import Outcome, nearest_working
+from metalock.locking.run import LockOutcome, nearest_working
 from metalock.locking.summary import next_step, outcome_lines
 from metalock.matrix.parse import parse_matrix
 from metalock.overview.readme import BEGIN, END, with_table
@@ -188,7 +188,7 @@ def test_an_outcome_in_words() -> None:
         cells[0].name: UnsolvableError("no way", hint="try"),
         cells[2].name: ToolError("down"),
     }
-    outcome = Outcome(
+    outcome = LockOutcome(
         locked=[cells[1].name], failed=failed, removed=["linux-64/old"], not_tried=[cells[3].name]
     )
     assert outcome_lines(outcome, cells, outcome.locked) == [
@@ -201,7 +201,7 @@ def test_an_outcome_in_words() -> None:
         "1 locked, 2 failed",
     ]
     assert outcome.exit_code == 4
-    assert outcome_lines(Outcome(), cells, []) == ["nothing to do"]
+    assert outcome_lines(LockOutcome(), cells, []) == ["nothing to do"]
 
 
 def test_the_next_step(workspace: Workspace) -> None:

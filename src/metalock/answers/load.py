@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from metalock.answers.model import Place
+from metalock.answers.model import TriedEnvironment
 from metalock.answers.page import page
 from metalock.answers.questions import own_questions
 from metalock.evidence.contract import contract, situation_of
@@ -18,7 +18,7 @@ def answers_text(workspace: Workspace) -> str:
     return page(own_questions(), contract(), places(workspace))
 
 
-def places(workspace: Workspace) -> list[Place]:
+def places(workspace: Workspace) -> list[TriedEnvironment]:
     """Every environment whose lock stands, oldest TensorFlow first; evidence about another lock is none."""
     cells = [cell for cell in workspace.cells() if cell.unavailable is None]
     found = (_place(workspace, cell) for cell in sorted(cells, key=_age))
@@ -29,13 +29,13 @@ def _age(cell: Cell) -> tuple[object, ...]:
     return (*newness(cell), parse_release(cell.python), cell.platform)
 
 
-def _place(workspace: Workspace, cell: Cell) -> Place | None:
+def _place(workspace: Workspace, cell: Cell) -> TriedEnvironment | None:
     state = workspace.state(cell)
     if state.lock is None or state.standing is Standing.STALE:
         return None
     evidence = read_evidence(workspace, cell, state.lock)
     results = evidence.results(state.lock) if evidence is not None else []
-    return Place(
+    return TriedEnvironment(
         stack=cell.stack,
         python=cell.python,
         platform=cell.platform,

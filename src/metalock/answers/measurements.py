@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
-from metalock.answers.model import Place, label, span
+from metalock.answers.model import TriedEnvironment, label, span
 from metalock.answers.questions import Claim
 from metalock.evidence.contract import Capability
 from metalock.evidence.model import Evidence, Outcome
@@ -14,7 +14,7 @@ from metalock.platforms import Platform
 WHOLE_FROM = 100
 
 
-def evidence_lines(environments: Sequence[Place], names: Mapping[Platform, str]) -> Iterator[str]:
+def evidence_lines(environments: Sequence[TriedEnvironment], names: Mapping[Platform, str]) -> Iterator[str]:
     """A row for each platform."""
     yield "| platform | environments tried | by | on | days | unexpected results |"
     yield "|---|---|---|---|---|---|"
@@ -32,11 +32,11 @@ def evidence_lines(environments: Sequence[Place], names: Mapping[Platform, str])
         yield f"| {name} | {len(runs)} of {len(own)} | {by} | {hosts_of(own)} | {when} | {surprises} |"
 
 
-def _runs(environments: Sequence[Place]) -> list[Evidence]:
+def _runs(environments: Sequence[TriedEnvironment]) -> list[Evidence]:
     return [place.evidence for place in environments if place.evidence is not None]
 
 
-def hosts_of(environments: Sequence[Place]) -> str:
+def hosts_of(environments: Sequence[TriedEnvironment]) -> str:
     """The machines, in words; nothing in the evidence names one."""
     return "; ".join(sorted({_host(run) for run in _runs(environments)}))
 
@@ -50,7 +50,9 @@ def _host(run: Evidence) -> str:
 
 
 def measured_lines(
-    capabilities: Sequence[Capability], environments: Sequence[Place], names: Mapping[Platform, str]
+    capabilities: Sequence[Capability],
+    environments: Sequence[TriedEnvironment],
+    names: Mapping[Platform, str],
 ) -> Iterator[str]:
     """What the tests measured, over the environments in which they came out as they should."""
     rows = []
@@ -67,7 +69,7 @@ def measured_lines(
         yield from ("", f"As measured on {machines}: other machines, and busier ones, give other values.", "")
 
 
-def speed_verdict(claim: Claim, environments: Sequence[Place], name: str) -> str:
+def speed_verdict(claim: Claim, environments: Sequence[TriedEnvironment], name: str) -> str:
     """Whether one of two measured speeds is the smaller, and by how much; environments of one platform."""
     slower, faster = claim.slower
     found = [_numbers(claim.decided_by, place) for place in environments]
@@ -80,16 +82,18 @@ def speed_verdict(claim: Claim, environments: Sequence[Place], name: str) -> str
     return f"On {name} it holds in {of}: {middle} times the speed in the median, {least} to {most}."
 
 
-def _measured(capability: Capability, environments: Sequence[Place]) -> dict[str, list[tuple[Place, float]]]:
+def _measured(
+    capability: Capability, environments: Sequence[TriedEnvironment]
+) -> dict[str, list[tuple[TriedEnvironment, float]]]:
     """By name with unit: the numbers among the values, and where each is from."""
-    found: dict[str, list[tuple[Place, float]]] = {}
+    found: dict[str, list[tuple[TriedEnvironment, float]]] = {}
     for place in environments:
         for name, value in _numbers(capability.key, place).items():
             found.setdefault(name, []).append((place, value))
     return found
 
 
-def _numbers(key: str, place: Place) -> dict[str, float]:
+def _numbers(key: str, place: TriedEnvironment) -> dict[str, float]:
     """What a capability measured there, if it came out as it should."""
     result = place.results.get(key)
     if result is None or result.outcome is not Outcome.WORKS:
@@ -101,7 +105,9 @@ def _numbers(key: str, place: Place) -> dict[str, float]:
     }
 
 
-def _row(capability: Capability, platform: str, unit: str, places: Sequence[tuple[Place, float]]) -> str:
+def _row(
+    capability: Capability, platform: str, unit: str, places: Sequence[tuple[TriedEnvironment, float]]
+) -> str:
     numbers = [number for _, number in places]
     stacks = list(dict.fromkeys(label(place.stack) for place, _ in places))
     shown = [_number(value) for value in (min(numbers), median(numbers), max(numbers))]

@@ -41,7 +41,7 @@ _EXPECTED = {Expected.ABSENT: State.EXPECTED_ABSENT, Expected.BROKEN: State.EXPE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class TriedEnvironment:
     """One environment, and what was observed in it."""
 
     stack: str
@@ -96,7 +96,7 @@ class Track:
         return all(said.state in (State.WORKS, State.SKIPPED, State.UNTRIED) for said in self.all)
 
 
-def track_of(capability: Capability, platform: Platform, places: Iterable[Place]) -> Track:
+def track_of(capability: Capability, platform: Platform, places: Iterable[TriedEnvironment]) -> Track:
     """What is known of the capability in those of the places that are of the platform; oldest place first."""
     stacks: dict[str, dict[str, Said]] = {}
     for place in places:
@@ -109,13 +109,13 @@ def track_of(capability: Capability, platform: Platform, places: Iterable[Place]
     return Track(capability=capability, platform=platform, stacks=ordered)
 
 
-def _can_be_tried(capability: Capability, place: Place) -> bool:
+def _can_be_tried(capability: Capability, place: TriedEnvironment) -> bool:
     """Whether it applies; on a Mac's GPU nothing does without the plugin that brings it."""
     without_gpu = place.platform.is_macos and "tensorflow-metal" not in place.situation.versions
     return capability.applies(place.situation) and not (capability.device == GPU and without_gpu)
 
 
-def _said(capability: Capability, place: Place) -> Said:
+def _said(capability: Capability, place: TriedEnvironment) -> Said:
     result = place.results.get(capability.key)
     expectation = capability.expected(place.situation)
     if result is not None and result.outcome in _OF_OUTCOME:

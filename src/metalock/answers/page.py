@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from metalock.answers.measurements import evidence_lines, hosts_of, measured_lines, speed_verdict
-from metalock.answers.model import Place, State, Track, label, track_of
+from metalock.answers.model import State, Track, TriedEnvironment, label, track_of
 from metalock.answers.questions import Claim, Question
 from metalock.answers.sentences import EXPECTED, sentence, verdict
 from metalock.evidence.contract import Capability
@@ -40,7 +40,9 @@ that were tried, and by the contract for those between them; the tables show whi
 
 
 def page(
-    questions: Sequence[Question], capabilities: Sequence[Capability], environments: Sequence[Place]
+    questions: Sequence[Question],
+    capabilities: Sequence[Capability],
+    environments: Sequence[TriedEnvironment],
 ) -> str:
     """The whole of it; `environments` oldest first."""
     asked = list(_asked(questions, capabilities))
@@ -70,7 +72,7 @@ def _anchor(heading: str) -> str:
 
 
 def _section(
-    question: Question, capabilities: Sequence[Capability], environments: Sequence[Place]
+    question: Question, capabilities: Sequence[Capability], environments: Sequence[TriedEnvironment]
 ) -> Iterator[str]:
     yield from (f"## {question.text}", "")
     tracks = {
@@ -100,7 +102,7 @@ def _section(
         yield from (f"More: {more}.", "")
 
 
-def _decided(claim: Claim, tracks: Sequence[Track], environments: Sequence[Place]) -> str:
+def _decided(claim: Claim, tracks: Sequence[Track], environments: Sequence[TriedEnvironment]) -> str:
     """What the runs on Linux say of it."""
     name = NAMES[Platform.LINUX_64]
     if claim.slower:
@@ -113,7 +115,7 @@ def _names(capability: Capability) -> tuple[str, str]:
     return capability.name, capability.key
 
 
-def _platform(tracks: Sequence[Track], name: str, environments: Sequence[Place]) -> Iterator[str]:
+def _platform(tracks: Sequence[Track], name: str, environments: Sequence[TriedEnvironment]) -> Iterator[str]:
     """What is known on one platform: the answer, the table, what differs, and how much stands behind it."""
     tried = [track for track in tracks if track.is_tried]
     keys = {track.capability.key for track in tracks}
@@ -187,7 +189,7 @@ def _is_particular(track: Track) -> bool:
     )
 
 
-def _table(tracks: Sequence[Track], environments: Sequence[Place]) -> Iterator[str]:
+def _table(tracks: Sequence[Track], environments: Sequence[TriedEnvironment]) -> Iterator[str]:
     having = {stack for track in tracks for stack in track.stacks}
     oldest_first = dict.fromkeys(place.stack for place in environments if place.stack in having)
     stacks = list(oldest_first)[::-1]

@@ -16,7 +16,7 @@ from metalock.audit.facts import WheelFacts
 from metalock.audit.floors import admitting, rounded_up, shown
 from metalock.audit.linking import Images
 from metalock.audit.reports import optional_reason
-from metalock.audit.rules import AuditFinding, Rule
+from metalock.audit.rules import AuditFinding, AuditRule
 from metalock.lock.model import Lock
 from metalock.platforms import parse_release
 
@@ -64,7 +64,7 @@ def check_tags(case: Case) -> Iterator[AuditFinding]:
         *_, tags = parse_wheel_filename(package.file)
         if accepted.isdisjoint(tags):
             yield AuditFinding(
-                rule=Rule.TAGS,
+                rule=AuditRule.TAGS,
                 package=f"{package.name} {package.version}",
                 detail=f"{package.file} is not for Python {case.lock.python} on {case.lock.platform}",
             )
@@ -72,17 +72,17 @@ def check_tags(case: Case) -> Iterator[AuditFinding]:
 
 def check_readable(case: Case) -> Iterator[AuditFinding]:
     for file, why in sorted(case.unreadable.items()):
-        yield AuditFinding(rule=Rule.UNREADABLE, package=file, detail=why)
+        yield AuditFinding(rule=AuditRule.UNREADABLE, package=file, detail=why)
     for wheel in case.wheels:
         for path, why in sorted(wheel.unreadable.items()):
-            yield AuditFinding(rule=Rule.UNREADABLE, package=label(wheel), path=path, detail=why)
+            yield AuditFinding(rule=AuditRule.UNREADABLE, package=label(wheel), path=path, detail=why)
 
 
 def check_architecture(case: Case) -> Iterator[AuditFinding]:
     for wheel in case.wheels:
         for path, found in sorted(wheel.foreign.items()):
             yield AuditFinding(
-                rule=Rule.ARCHITECTURE,
+                rule=AuditRule.ARCHITECTURE,
                 package=label(wheel),
                 path=path,
                 detail=f"is for {', '.join(found)}, not for {case.lock.platform.machine}",
@@ -99,7 +99,7 @@ def check_floor(case: Case) -> Iterator[AuditFinding]:
             path = min(path for path, needed in above.items() if needed == highest)
             more = f" (files above it: {len(above)})" if len(above) > 1 else ""
             yield AuditFinding(
-                rule=Rule.FLOOR,
+                rule=AuditRule.FLOOR,
                 package=label(wheel),
                 path=path,
                 detail=f"needs {platform.floor_label} {shown(highest)}, and the floor is {case.lock.floor}"
@@ -111,31 +111,31 @@ def check_linking(case: Case) -> Iterator[AuditFinding]:
     for wheel in case.wheels:
         if wheel.name in PLUGINS and wheel.binaries and case.images.unread:
             detail = f"can't be compared with TensorFlow: {min(case.images.unread)} was not read"
-            yield AuditFinding(rule=Rule.UNREADABLE, package=label(wheel), detail=detail)
+            yield AuditFinding(rule=AuditRule.UNREADABLE, package=label(wheel), detail=detail)
             continue
         for path in sorted(wheel.binaries):
             yield from _check_links(case, wheel, path)
 
 
 def _check_links(case: Case, wheel: WheelFacts, path: str) -> Iterator[AuditFinding]:
-    def finding(rule: Rule, detail: str, names: tuple[str, ...] = ()) -> AuditFinding:
+    def finding(rule: AuditRule, detail: str, names: tuple[str, ...] = ()) -> AuditFinding:
         return AuditFinding(rule=rule, package=label(wheel), path=path, detail=detail, names=names)
 
     if wheel.name in PLUGINS and wheel.binaries[path].imports is None:
-        yield finding(Rule.UNREADABLE, "its imports were not read")
+        yield finding(AuditRule.UNREADABLE, "its imports were not read")
     missing = case.images.missing(path)
     optional = optional_reason(wheel.name, path)
     if optional is not None:
         if missing:
             names = (*missing.libraries, *missing.symbols)
-            yield finding(Rule.OPTIONAL, f"would not load; it is {optional}", names)
+            yield finding(AuditRule.OPTIONAL, f"would not load; it is {optional}", names)
         return
     if missing.libraries:
         detail = f"libraries that are found nowhere: {len(missing.libraries)}"
-        yield finding(Rule.LIBRARY, detail, missing.libraries)
+        yield finding(AuditRule.LIBRARY, detail, missing.libraries)
     if missing.symbols and wheel.name in PLUGINS:
         detail = f"symbols that nothing exports to it: {len(missing.symbols)}"
-        yield finding(Rule.SYMBOL, detail, missing.symbols)
+        yield finding(AuditRule.SYMBOL, detail, missing.symbols)
 
 
 def check_stubs(case: Case) -> Iterator[AuditFinding]:
@@ -144,7 +144,9 @@ def check_stubs(case: Case) -> Iterator[AuditFinding]:
     for wheel in case.wheels:
         if wheel.is_stub and (wheel.name in PLUGINS or (wheel.name in TENSORFLOW and not held)):
             yield AuditFinding(
-                rule=Rule.STUB, package=label(wheel), detail=f"{wheel.file} installs nothing but its metadata"
+                rule=AuditRule.STUB,
+                package=label(wheel),
+                detail=f"{wheel.file} installs nothing but its metadata",
             )
 
 
@@ -154,11 +156,11 @@ def check_python(case: Case) -> Iterator[AuditFinding]:
             wanted = SpecifierSet(wheel.requires_python or "")
         except InvalidSpecifier as error:
             detail = f"can't be told which Python it requires: {error}"
-            yield AuditFinding(rule=Rule.UNREADABLE, package=label(wheel), detail=detail)
+            yield AuditFinding(rule=AuditRule.UNREADABLE, package=label(wheel), detail=detail)
             continue
         if not wanted.contains(case.lock.python, prereleases=True):
             detail = f"requires Python {wheel.requires_python}, and {case.lock.python} is locked"
-            yield AuditFinding(rule=Rule.REQUIREMENT, package=label(wheel), detail=detail)
+            yield AuditFinding(rule=AuditRule.REQUIREMENT, package=label(wheel), detail=detail)
 
 
 def check_requirements(case: Case) -> Iterator[AuditFinding]:
@@ -170,7 +172,7 @@ def check_requirements(case: Case) -> Iterator[AuditFinding]:
                 applies = requirement.marker is None or requirement.marker.evaluate(markers)
             except (InvalidRequirement, UndefinedComparison, UndefinedEnvironmentName) as error:
                 detail = f"can't be told whether {text!r} holds: {error}"
-                yield AuditFinding(rule=Rule.UNREADABLE, package=label(wheel), detail=detail)
+                yield AuditFinding(rule=AuditRule.UNREADABLE, package=label(wheel), detail=detail)
                 continue
             if applies:
                 yield from _check_requirement(case, wheel, requirement)
@@ -180,15 +182,17 @@ def _check_requirement(case: Case, wheel: WheelFacts, requirement: Requirement) 
     name = canonicalize_name(requirement.name)
     if name == wheel.name:
         if not requirement.extras:
-            yield AuditFinding(rule=Rule.SELF, package=label(wheel), detail=f"requires {requirement}, itself")
+            yield AuditFinding(
+                rule=AuditRule.SELF, package=label(wheel), detail=f"requires {requirement}, itself"
+            )
         return
     locked = case.versions.get(name)
     if locked is None:
         detail = f"requires {requirement}, and the lock has no {name}"
-        yield AuditFinding(rule=Rule.REQUIREMENT, package=label(wheel), detail=detail)
+        yield AuditFinding(rule=AuditRule.REQUIREMENT, package=label(wheel), detail=detail)
     elif not _admits(requirement, locked):
         detail = f"requires {requirement}, and {name} {locked} is locked"
-        yield AuditFinding(rule=Rule.REQUIREMENT, package=label(wheel), detail=detail)
+        yield AuditFinding(rule=AuditRule.REQUIREMENT, package=label(wheel), detail=detail)
 
 
 def _admits(requirement: Requirement, version: str) -> bool:
@@ -211,7 +215,7 @@ def check_numpy(case: Case) -> Iterator[AuditFinding]:
         if old:
             more = f" and {len(old) - 1} more extensions" if len(old) > 1 else ""
             detail = f"compiled for NumPy 1{more}, and numpy {locked} is locked"
-            yield AuditFinding(rule=Rule.NUMPY, package=label(wheel), path=old[0], detail=detail)
+            yield AuditFinding(rule=AuditRule.NUMPY, package=label(wheel), path=old[0], detail=detail)
 
 
 def check_overlap(case: Case) -> Iterator[AuditFinding]:
@@ -226,7 +230,7 @@ def check_overlap(case: Case) -> Iterator[AuditFinding]:
     for names, paths in sorted(shared.items()):
         more = f" and {len(paths) - 1} more files" if len(paths) > 1 else ""
         detail = f"{names[1]} writes {min(paths)}{more} too"
-        yield AuditFinding(rule=Rule.OVERLAP, package=names[0], path=min(paths), detail=detail)
+        yield AuditFinding(rule=AuditRule.OVERLAP, package=names[0], path=min(paths), detail=detail)
 
 
 CHECKS: tuple[Callable[[Case], Iterator[AuditFinding]], ...] = (

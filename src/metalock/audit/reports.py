@@ -12,7 +12,7 @@ from typing import Any
 
 from packaging.specifiers import SpecifierSet
 
-from metalock.audit.rules import AuditFinding, Rule
+from metalock.audit.rules import AuditFinding, AuditRule
 from metalock.lock.model import Lock
 from metalock.matrix.model import TENSORFLOW_DISTRIBUTIONS
 from metalock.matrix.values import normal_specifier
@@ -20,7 +20,7 @@ from metalock.platforms import Platform
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Report:
     """One report, and the combinations that it is about."""
 
     platforms: frozenset[Platform]
@@ -54,10 +54,10 @@ def optional_reason(plugin: str, path: str) -> str | None:
 
 
 @cache
-def known_reports() -> tuple[Known, ...]:
+def known_reports() -> tuple[Report, ...]:
     """The reports of `known.toml`, in its order."""
     return tuple(
-        Known(
+        Report(
             platforms=frozenset(Platform(name) for name in entry["platforms"]),
             tensorflow=SpecifierSet(normal_specifier(entry["tensorflow"])),
             plugin=entry["plugin"]["name"],
@@ -79,7 +79,7 @@ def warnings_of(lock: Lock) -> Iterator[AuditFinding]:
         plugin = versions.get(known.plugin)
         if known.concerns(lock.platform, tensorflow, plugin):
             yield AuditFinding(
-                rule=Rule.KNOWN,
+                rule=AuditRule.KNOWN,
                 package=f"{known.plugin} {plugin}",
                 detail=f"{known.detail} ({', '.join(known.sources)})",
             )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from metalock.audit.reports import warnings_of
-from metalock.audit.rules import RULES, AuditFinding, Rule
+from metalock.audit.rules import RULES, AuditFinding, AuditRule
 from metalock.lock.model import Lock
 from metalock.lock.text import lock_digest
 
@@ -40,7 +40,7 @@ class Audit:
     @property
     def verdict(self) -> Verdict:
         grave = {finding.rule for finding in self.findings if not finding.rule.is_warning}
-        if grave - {Rule.UNREADABLE}:
+        if grave - {AuditRule.UNREADABLE}:
             return Verdict.FAILS
         return Verdict.UNREADABLE if grave else Verdict.LOADS
 
@@ -99,5 +99,5 @@ def _finding(item: dict[str, object]) -> AuditFinding:
 
 def renewed(audit: Audit, lock: Lock) -> Audit:
     """The same findings from the wheels of that lock, with the reports as they are known now."""
-    own = [finding for finding in audit.findings if finding.rule is not Rule.KNOWN]
+    own = [finding for finding in audit.findings if finding.rule is not AuditRule.KNOWN]
     return replace(audit, findings=_with_warnings(own, lock))

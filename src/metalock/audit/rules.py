@@ -8,7 +8,7 @@ from enum import Enum
 PAGE = "docs/audit.md"
 
 
-class Rule(Enum):
+class AuditRule(Enum):
     """Each rule explains itself in the section of `docs/audit.md` named after its code."""
 
     TAGS = (
@@ -97,17 +97,17 @@ class Rule(Enum):
     @property
     def is_warning(self) -> bool:
         """Whether a finding leaves the verdict as it is: the environment loads all the same."""
-        return self in (Rule.KNOWN, Rule.OPTIONAL)
+        return self in (AuditRule.KNOWN, AuditRule.OPTIONAL)
 
 
-RULES = {rule.code: rule for rule in Rule}
+RULES = {rule.code: rule for rule in AuditRule}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditFinding:
     """One rule that doesn't hold, at one place of one environment."""
 
-    rule: Rule
+    rule: AuditRule
     package: str
     """Name and version."""
     path: str = ""

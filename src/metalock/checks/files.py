@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from metalock.adapters.files import read_text
 from metalock.findings import Finding, Rule
 from metalock.matrix.model import Cell
-from metalock.overview.query import Known
+from metalock.overview.query import EnvStatus
 from metalock.overview.readme import has_table, with_table
 from metalock.platforms import Platform
 from metalock.workspace import Standing, Workspace
@@ -42,7 +42,7 @@ def check_drift(
         )
 
 
-def check_readme(workspace: Workspace, known: Mapping[str, Known]) -> Iterator[Finding]:
+def check_readme(workspace: Workspace, known: Mapping[str, EnvStatus]) -> Iterator[Finding]:
     """The generated table of the README beside the matrix, where it has the markers for one."""
     path = workspace.root / README
     text = read_text(path) if path.is_file() else ""

@@ -13,7 +13,7 @@ from metalock.commands.options import NeedsType, SystemType, exits_with_its_code
 from metalock.errors import NothingSelectedError, UsageError
 from metalock.matrix.expand import require_available, select
 from metalock.matrix.model import Cell
-from metalock.overview.query import NEEDS, Known, Question, ask, reasons, to_json, to_rows, to_text
+from metalock.overview.query import NEEDS, EnvStatus, Filter, ask, reasons, to_json, to_rows, to_text
 from metalock.overview.readme import has_table, to_markdown, with_table
 from metalock.platforms import Platform
 from metalock.workspace import open_workspace
@@ -66,7 +66,7 @@ def list_command(
     known = known_of(workspace, states.values())
     if update is not None:
         return update_table(update, cells, known)
-    question = Question(platforms=platforms, pythons=pythons, needs=needs, macos=macos, glibc=glibc)
+    question = Filter(platforms=platforms, pythons=pythons, needs=needs, macos=macos, glibc=glibc)
     answer = ask(select(cells, envs=envs), question)
     if not answer:
         raise NothingSelectedError("no environment of the matrix fulfils all of that")
@@ -86,7 +86,7 @@ def list_command(
     return 0
 
 
-def update_table(path: Path, cells: list[Cell], known: dict[str, Known]) -> int:
+def update_table(path: Path, cells: list[Cell], known: dict[str, EnvStatus]) -> int:
     """Write the table between the document's markers."""
     text = read_text(path)
     if not has_table(text):

@@ -32,7 +32,7 @@ RUN_LOCK = ".lock"
 
 
 @dataclass(slots=True, kw_only=True)
-class Outcome:
+class LockOutcome:
     """What a run did, by cell name."""
 
     locked: list[str] = field(default_factory=list)
@@ -57,7 +57,7 @@ def lock_matrix(
     offline: bool,
     jobs: int,
     reporter: Reporter,
-) -> Outcome:
+) -> LockOutcome:
     """Lock and render what needs it among `cells`, and take away orphans on the platforms of `prune`.
 
     A cell that fails keeps its old files and the other cells go on, except after a `ToolError`:
@@ -65,9 +65,9 @@ def lock_matrix(
     """
     states = [workspace.state(cell) for cell in cells]
     if not upgrade and _all_current(workspace, states, prune):
-        return Outcome(current=[state.cell.name for state in states])
+        return LockOutcome(current=[state.cell.name for state in states])
     with only_one_run(workspace.envs / RUN_LOCK, reporter.note):
-        outcome = Outcome()
+        outcome = LockOutcome()
         for platform in Platform:
             for env in recover_folders(workspace.envs / platform):
                 reporter.note(
@@ -136,7 +136,7 @@ def _lock_all(
     workspace: Workspace,
     states: Sequence[CellState],
     worker: Locker,
-    outcome: Outcome,
+    outcome: LockOutcome,
     jobs: int,
     reporter: Reporter,
 ) -> None:
@@ -161,7 +161,7 @@ def _lock_all(
 
 
 def _settle(
-    workspace: Workspace, state: CellState, future: Future[Lock], outcome: Outcome, reporter: Reporter
+    workspace: Workspace, state: CellState, future: Future[Lock], outcome: LockOutcome, reporter: Reporter
 ) -> None:
     name = state.cell.name
     try:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from metalock.errors import ToolError, UnsolvableError
-from metalock.locking.run import Outcome, nearest_working
+from metalock.locking.run import LockOutcome, nearest_working
 from metalock.matrix.model import Cell
 from metalock.workspace import Workspace
 
 
-def outcome_lines(outcome: Outcome, cells: Sequence[Cell], working: Sequence[str]) -> list[str]:
+def outcome_lines(outcome: LockOutcome, cells: Sequence[Cell], working: Sequence[str]) -> list[str]:
     """Failures first, each with the nearest environment of those `working`, then the count."""
     by_name = {cell.name: cell for cell in cells}
     lines = []

@@ -40,7 +40,7 @@ class Tier(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class EnvStatus:
     """What was found out about an environment, by the files beside its lock."""
 
     tier: Tier | None
@@ -52,7 +52,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Filter:
     """What an environment must fulfil to be listed; an empty question admits all."""
 
     platforms: tuple[Platform, ...] = ()
@@ -81,7 +81,7 @@ def has(cell: Cell, name: str) -> bool:
     return column is not None and column.unavailable is None
 
 
-def ask(cells: Iterable[Cell], question: Question) -> list[Cell]:
+def ask(cells: Iterable[Cell], question: Filter) -> list[Cell]:
     """The cells that fulfil it, newest TensorFlow first, then newest Python, by platform."""
     order = list(Platform)
     found = [cell for cell in cells if question.admits(cell)]
@@ -115,7 +115,7 @@ def _range(specifier: str) -> str:
 
 
 def to_rows(
-    cells: Sequence[Cell], standings: Sequence[str], known: Mapping[str, Known]
+    cells: Sequence[Cell], standings: Sequence[str], known: Mapping[str, EnvStatus]
 ) -> list[tuple[str, ...]]:
     """A header and a row for each cell, all text and within 140 columns; `known` is by cell name."""
     rows: list[tuple[str, ...]] = [HEADER]
@@ -136,7 +136,7 @@ def to_rows(
     return rows
 
 
-def _verified(standing: str, known: Known | None) -> str:
+def _verified(standing: str, known: EnvStatus | None) -> str:
     """What vouches for a lock that stands; else what is the matter with it."""
     if known is None or known.tier is None:
         return standing
@@ -165,7 +165,7 @@ def reasons(cells: Sequence[Cell]) -> list[str]:
     ]
 
 
-def to_json(cell: Cell, standing: str, known: Known | None) -> dict[str, object]:
+def to_json(cell: Cell, standing: str, known: EnvStatus | None) -> dict[str, object]:
     """A cell as JSON values; `unavailable` is null, or the reason."""
     return {
         "env": cell.env,

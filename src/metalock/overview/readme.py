@@ -6,14 +6,14 @@ import re
 from collections.abc import Mapping, Sequence
 
 from metalock.matrix.model import Cell
-from metalock.overview.query import Known, has, newness, short
+from metalock.overview.query import EnvStatus, has, newness, short
 from metalock.platforms import Platform, parse_release
 
 BEGIN, END = "<!-- metalock:table -->", "<!-- /metalock:table -->"
 _BLOCK = re.compile(f"{re.escape(BEGIN)}\n.*?{re.escape(END)}", re.DOTALL)
 
 
-def to_markdown(cells: Sequence[Cell], known: Mapping[str, Known]) -> str:
+def to_markdown(cells: Sequence[Cell], known: Mapping[str, EnvStatus]) -> str:
     """One row for each stack, newest first: what each platform offers, and what vouches for it."""
     stacks: dict[str, list[Cell]] = {}
     for cell in sorted(cells, key=newness, reverse=True):
@@ -35,7 +35,7 @@ def _shared_field(cells: Sequence[Cell], name: str) -> str:
     return _escaped("<br>".join(dict.fromkeys(short(cell.column(name)) for cell in cells)))
 
 
-def _field(cells: Sequence[Cell], known: Mapping[str, Known]) -> str:
+def _field(cells: Sequence[Cell], known: Mapping[str, EnvStatus]) -> str:
     usable = sorted((c for c in cells if c.unavailable is None), key=lambda c: parse_release(c.python))
     if not usable:
         reason = next((c.unavailable for c in cells if c.unavailable), "")
@@ -86,7 +86,7 @@ def has_table(text: str) -> bool:
     return _BLOCK.search(text) is not None
 
 
-def with_table(text: str, cells: Sequence[Cell], known: Mapping[str, Known]) -> str:
+def with_table(text: str, cells: Sequence[Cell], known: Mapping[str, EnvStatus]) -> str:
     """The document with its table written anew between the markers."""
     block = f"{BEGIN}\n\n{to_markdown(cells, known)}\n\n{END}"
     return _BLOCK.sub(lambda _: block, text)

@@ -7,16 +7,16 @@ from collections.abc import Iterable
 from metalock.audit.result import Verdict
 from metalock.audit.store import audit_words
 from metalock.evidence.store import Trial, trials
-from metalock.overview.query import Known, Tier
+from metalock.overview.query import EnvStatus, Tier
 from metalock.workspace import CellState, Standing, Workspace
 
 
-def known_of(workspace: Workspace, states: Iterable[CellState]) -> dict[str, Known]:
+def known_of(workspace: Workspace, states: Iterable[CellState]) -> dict[str, EnvStatus]:
     """By cell name: what its audit and its evidence say."""
     states = list(states)
     audits, tried = audit_words(workspace, states), trials(workspace, states)
     return {
-        state.cell.name: Known(
+        state.cell.name: EnvStatus(
             tier=_tier(state, audits[state.cell.name], tried[state.cell.name]),
             audit=audits[state.cell.name],
             smoke=tried[state.cell.name].short,

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from metalock.adapters.proc import started
-from metalock.smoke.process import POLL_SECONDS, Place
+from metalock.smoke.process import POLL_SECONDS, ProcessSetup
 
 
 def pycache_of(scratch: Path) -> Path:
@@ -17,7 +17,7 @@ def pycache_of(scratch: Path) -> Path:
     return scratch / "pycache"
 
 
-def compile_ahead(place: Place, unneeded: Callable[[], bool]) -> None:
+def compile_ahead(place: ProcessSetup, unneeded: Callable[[], bool]) -> None:
     """Compile what the first process is about to import, until it is `unneeded`.
 
     Whether it succeeds makes no difference but in time. Raises `ToolError` if the interpreter can't start.

@@ -29,7 +29,7 @@ _LAST_WORDS = re.compile(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class ProcessSetup:
     """Where and how the driver runs."""
 
     python: Path
@@ -99,7 +99,7 @@ class _Session:
 
 def try_together(
     capabilities: Sequence[Capability],
-    place: Place,
+    place: ProcessSetup,
     told: Callable[[Observation], None],
     clock: Callable[[], float] = time.monotonic,
 ) -> list[str] | None:
@@ -120,7 +120,7 @@ def try_together(
 
 def _try_in_one_process(
     capabilities: Sequence[Capability],
-    place: Place,
+    place: ProcessSetup,
     told: Callable[[Observation], None],
     clock: Callable[[], float],
 ) -> _Session:

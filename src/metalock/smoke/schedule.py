@@ -13,7 +13,7 @@ from metalock.errors import MetalockError
 from metalock.evidence.contract import Capability
 from metalock.evidence.model import Observation, Observed
 from metalock.smoke.bytecode import compile_ahead
-from metalock.smoke.process import Place, try_together
+from metalock.smoke.process import ProcessSetup, try_together
 from metalock.smoke.setup import SecondInstalls, SmokeRequest, equipped
 
 Waiting = deque[tuple[int, list[Capability]]]
@@ -23,7 +23,9 @@ Waiting = deque[tuple[int, list[Capability]]]
 class Runs:
     """One run of the suite: what has been told, and whether it is broken off."""
 
-    def __init__(self, request: SmokeRequest, place: Place, told: Callable[[Observation], None]) -> None:
+    def __init__(
+        self, request: SmokeRequest, place: ProcessSetup, told: Callable[[Observation], None]
+    ) -> None:
         self._request = request
         self._stop = threading.Event()
         self._begun = threading.Event()

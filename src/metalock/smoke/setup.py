@@ -21,7 +21,7 @@ from metalock.evidence.model import Observation
 from metalock.lock.model import Lock
 from metalock.matrix.model import Cell
 from metalock.smoke.bytecode import pycache_of, share_bytecode
-from metalock.smoke.process import Place
+from metalock.smoke.process import ProcessSetup
 from metalock.smoke.pytest_folder import suite_tools
 from metalock.smoke.scenarios import make_scenario
 from metalock.smoke.services import service
@@ -51,7 +51,7 @@ class SmokeRequest:
     """Two processes at a time: shorter, and what is measured is disturbed."""
 
 
-def make_place(request: SmokeRequest, scratch: Path) -> Place:
+def make_place(request: SmokeRequest, scratch: Path) -> ProcessSetup:
     """Where the suite runs, all that it writes going below `scratch`."""
     (scratch / "home").mkdir()
     environment = {
@@ -66,7 +66,7 @@ def make_place(request: SmokeRequest, scratch: Path) -> Place:
         **request.cell.variables,
     }
     suite = Path(str(resources.files("metalock.smoke") / "suite"))
-    return Place(
+    return ProcessSetup(
         python=request.python,
         driver=suite / "driver.py",
         tools=suite_tools(request.settings.cache, request.settings.index_url),
@@ -77,7 +77,9 @@ def make_place(request: SmokeRequest, scratch: Path) -> Place:
 
 
 @contextmanager
-def equipped(capability: Capability, place: Place, second_installs: SecondInstalls) -> Iterator[Place]:
+def equipped(
+    capability: Capability, place: ProcessSetup, second_installs: SecondInstalls
+) -> Iterator[ProcessSetup]:
     """The place with what this capability asks for: variables, a server, a prefix of its own.
 
     Raises a `MetalockError` for what can't be had on this machine.
@@ -133,7 +135,7 @@ class SecondInstalls:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def host_facts(place: Place) -> dict[str, object]:
+def host_facts(place: ProcessSetup) -> dict[str, object]:
     """What this machine and the interpreter are; raise `ToolError` if it doesn't run."""
     script = place.driver.with_name("host.py")
     done = run([place.python, script], env=place.environment, cwd=place.scratch, timeout=60)
@@ -143,7 +145,7 @@ def host_facts(place: Place) -> dict[str, object]:
     return found
 
 
-def without_paths(observation: Observation, place: Place, prefix: Path, base: str) -> Observation:
+def without_paths(observation: Observation, place: ProcessSetup, prefix: Path, base: str) -> Observation:
     """The same with nothing of this machine in its error; `base`: where the interpreter's own files lie."""
     error = observation.error
     names = {
