@@ -1,4 +1,4 @@
-"""What a check finds: a code, where, what, and how to mend it."""
+"""What a check finds: a code, where, what, and how to fix it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,36 @@ from enum import Enum
 
 
 class Rule(Enum):
-    """The codes of findings; each carries the sentence that names the rule."""
+    """A rule that findings are about: its value is a code, a sentence, and how a fault is usually fixed."""
+
+    @property
+    def code(self) -> str:
+        """What findings are selected by: `D001`."""
+        return str(self.value[0])
+
+    @property
+    def title(self) -> str:
+        """What holds where there is no finding."""
+        return str(self.value[1])
+
+    @property
+    def fix(self) -> str:
+        """An instruction, or nothing where each finding has its own."""
+        return str(next(iter(self.value[2:]), ""))
+
+    @property
+    def page(self) -> str:
+        """Where the rule is explained, if anywhere: a path with an anchor."""
+        return ""
+
+    @property
+    def is_warning(self) -> bool:
+        """Whether a finding leaves the verdict as it is."""
+        return False
+
+
+class CheckRule(Rule):
+    """The rules that `check` and `build --check` apply."""
 
     MISSING = "D001", "every available environment of the matrix is locked"
     STALE = "D002", "a lock was solved for what the matrix says now"
@@ -28,37 +57,32 @@ class Rule(Enum):
     HALF_BUILT = "B006", "the build came to its end"
     CONTRADICTION = "P001", "the pins of an environment agree with each other and with the wheels' metadata"
 
-    @property
-    def code(self) -> str:
-        """What findings are selected by: `D001`."""
-        return self.value[0]
-
-    @property
-    def title(self) -> str:
-        """What holds where there is no finding."""
-        return self.value[1]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One fault, at one place."""
+    """One rule that does not hold, at one place."""
 
     rule: Rule
-    where: str
+    where: str = ""
+    """A path or a name, in the terms of the check that found it."""
     detail: str
-    mend: str = ""
+    fix: str = ""
+    package: str = ""
+    """Name and version, where the finding is about one package."""
+    names: tuple[str, ...] = ()
+    """The symbols or libraries in question, as the loader names them."""
 
     def to_dict(self) -> dict[str, str]:
-        """JSON values."""
+        """Return the finding as JSON values."""
         return {
             "code": self.rule.code,
             "rule": self.rule.title,
             "where": self.where,
             "detail": self.detail,
-            "mend": self.mend,
+            "fix": self.fix,
         }
 
     def to_text(self) -> str:
-        """One line, and the mend on a second."""
+        """Return one line, and the fix on a second."""
         line = f"{self.rule.code} {self.where}: {self.detail}"
-        return f"{line}\n     {self.mend}" if self.mend else line
+        return f"{line}\n     {self.fix}" if self.fix else line

@@ -9,7 +9,6 @@ from samples import cell, sha256
 
 from metalock.audit.checks import Case, judge
 from metalock.audit.facts import WheelFacts
-from metalock.audit.rules import AuditFinding
 from metalock.binaries import (
     Binary,
     Export,
@@ -23,6 +22,7 @@ from metalock.binaries import (
     Version,
 )
 from metalock.binaries.view import View
+from metalock.findings import Finding
 from metalock.lock.model import CondaPackage, Lock, PipPackage, cell_inputs
 from metalock.platforms import Platform
 
@@ -190,7 +190,7 @@ def locked(
 
 def judged(
     *wheels: WheelFacts, lock: Lock | None = None, unreadable: Mapping[str, str] | None = None
-) -> tuple[AuditFinding, ...]:
+) -> tuple[Finding, ...]:
     """Every finding of an environment of those wheels."""
     return judge(Case(lock=lock or locked(*wheels), wheels=wheels, unreadable=unreadable or {}))
 

@@ -31,7 +31,7 @@ question = "Why does the import of ImageDataGenerator fail?"
 claim = "`from keras.preprocessing.image import ImageDataGenerator` works"
 [[capability.expect]]
 when = { tensorflow = ">=2.13" }
-outcome = "absent"
+outcome = "unsupported"
 error = "No module named 'keras.preprocessing.image'"
 instead = "tf.keras.preprocessing.image"
 why = "Keras 3 has no such module."
@@ -133,7 +133,7 @@ def track(
 
 def test_a_sentence_goes_through_the_versions() -> None:
     assert sentence(track()) == (
-        "In TensorFlow 2.9 it works. From TensorFlow 2.13 on it is absent: "
+        "In TensorFlow 2.9 it works. From TensorFlow 2.13 on it is unsupported: "
         "`ModuleNotFoundError: No module named 'keras.preprocessing.image'`. "
         "Cause: Keras 3 has no such module. Instead: `tf.keras.preprocessing.image`. "
         "Source: [keras#1](https://github.com/keras-team/keras/issues/1), "
@@ -167,13 +167,17 @@ def claim(holds_if: Expected) -> Claim:
 @pytest.mark.parametrize(
     ("places", "holds_if", "words"),
     [
-        (PLACES, Expected.ABSENT, "it holds in TensorFlow 2.13 to 2.18, does not hold in TensorFlow 2.9."),
+        (
+            PLACES,
+            Expected.UNSUPPORTED,
+            "it holds in TensorFlow 2.13 to 2.18, does not hold in TensorFlow 2.9.",
+        ),
         (PLACES[:2], Expected.WORKS, "it holds in TensorFlow 2.9 (every version that was tried)."),
         (PLACES[2:3], Expected.WORKS, "it does not hold in TensorFlow 2.13 (every version that was tried)."),
         (PLACES[5:], Expected.WORKS, "Not tried yet, so nothing is said of it."),
         (
             [linux("tf2.18", "3.9", PASSED), *PLACES[2:]],
-            Expected.ABSENT,
+            Expected.UNSUPPORTED,
             "it holds in TensorFlow 2.13, depends on the Python in TensorFlow 2.18.",
         ),
     ],
@@ -206,7 +210,7 @@ QUESTION = Question(
     verified_by=("images.relu*",),
     answer="By hand.",
     pages={"the grid": "compatibility/grid.md"},
-    claims=(claim(Expected.ABSENT),),
+    claims=(claim(Expected.UNSUPPORTED),),
 )
 
 
@@ -236,7 +240,10 @@ def test_a_questions_table() -> None:
     assert lines[6:10] == [
         "| TensorFlow | 2.18 | 2.13 | 2.9 |",
         "|---|---|---|---|",
-        "| `from keras.preprocessing.image import ImageDataGenerator` works | absent | absent | ✔ |",
+        (
+            "| `from keras.preprocessing.image import ImageDataGenerator` works "
+            "| unsupported | unsupported | ✔ |"
+        ),
         "| `flow` yields batches \\| and images | ✔ | ✔ | ✔ |",
     ]
     assert "Behind this: 5 environments on Debian 12, Xeon." in lines
@@ -315,7 +322,7 @@ def test_metalocks_own_questions_name_capabilities() -> None:
 
 
 def test_states_are_tried_or_not() -> None:
-    tried = {State.WORKS, State.ABSENT, State.BROKEN, State.UNEXPECTED}
+    tried = {State.WORKS, State.UNSUPPORTED, State.BROKEN, State.UNEXPECTED}
     assert {state for state in State if state.is_tried} == tried
 
 

@@ -28,12 +28,13 @@ from samples import conda
 
 from metalock.audit.facts import WheelFacts
 from metalock.audit.result import Verdict, make_audit
-from metalock.audit.rules import RULES, AuditFinding, AuditRule
+from metalock.audit.rules import RULES, AuditRule
+from metalock.findings import Finding
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "audit.md"
 
 
-def one(*wheels: WheelFacts, at: str = MAC, floor: str | None = None) -> AuditFinding:
+def one(*wheels: WheelFacts, at: str = MAC, floor: str | None = None) -> Finding:
     (finding,) = judged(*wheels, lock=locked(*wheels, at=at, floor=floor))
     return finding
 
@@ -50,7 +51,7 @@ def test_every_rule_is_explained(rule: AuditRule) -> None:
     assert RULES[rule.code] is rule
     assert rule.page == f"docs/audit.md#{rule.code.lower()}"
     assert rule.title.endswith(".")
-    assert rule.mend.endswith(".")
+    assert rule.fix.endswith(".")
 
 
 def test_the_document_has_no_other_rules() -> None:
@@ -72,7 +73,7 @@ def test_a101_tags() -> None:
 
 def test_a201_architecture() -> None:
     finding = one(facts("a", foreign={"a/x.so": ("x86_64", "i386")}))
-    assert (finding.rule, finding.path) == (AuditRule.ARCHITECTURE, "a/x.so")
+    assert (finding.rule, finding.where) == (AuditRule.ARCHITECTURE, "a/x.so")
     assert finding.detail == "is for x86_64, i386, not for arm64"
 
 
@@ -104,20 +105,20 @@ def test_a301_floor(at: str, floor: str, needed: tuple[int, ...] | None, detail:
 def test_a301_names_the_file_that_needs_most() -> None:
     floors = {"a/low.so": (11, 0), "a/mid.so": (12, 3), "a/top.so": (13, 0), "a/also.so": (13, 0)}
     finding = one(facts("a", binaries={path: macho(floor=floor) for path, floor in floors.items()}))
-    assert (finding.rule, finding.path) == (AuditRule.FLOOR, "a/also.so")
+    assert (finding.rule, finding.where) == (AuditRule.FLOOR, "a/also.so")
     assert finding.detail == "needs macOS 13.0, and the floor is 12.0 (files above it: 3); 13.0 would do"
 
 
 def test_a401_library() -> None:
     gone = ("@rpath/liba.dylib", "@rpath/libb.dylib")
     finding = one(facts("a", binaries={"a/x.so": macho(libraries=links(*reversed(gone)))}))
-    assert (finding.rule, finding.path, finding.names) == (AuditRule.LIBRARY, "a/x.so", gone)
+    assert (finding.rule, finding.where, finding.names) == (AuditRule.LIBRARY, "a/x.so", gone)
 
 
 def test_a402_symbol() -> None:
     finding = one(tensorflow(), metal(*flat("_TF_NewStatus", "_TF_Gone")))
     assert (finding.rule, finding.package) == (AuditRule.SYMBOL, "tensorflow-metal 1.2.0")
-    assert (finding.path, finding.names) == (PLUGIN, ("_TF_Gone",))
+    assert (finding.where, finding.names) == (PLUGIN, ("_TF_Gone",))
 
 
 def test_a402_is_about_plugins_alone() -> None:
@@ -168,7 +169,7 @@ def test_a502_requires_itself() -> None:
 def test_a503_overlap() -> None:
     a, b = (facts(name, paths=["x/a.py", "x/b.py", f"{name}/c.py"]) for name in "ab")
     finding = one(a, b)
-    assert (finding.rule, finding.package, finding.path) == (AuditRule.OVERLAP, "a 1.0", "x/a.py")
+    assert (finding.rule, finding.package, finding.where) == (AuditRule.OVERLAP, "a 1.0", "x/a.py")
     assert finding.detail == "b 1.0 writes x/a.py and 1 more files too"
     assert one(facts("a", paths=["x"]), facts("b", paths=["x"])).detail == "b 1.0 writes x too"
 
@@ -264,7 +265,7 @@ def test_a505_numpy() -> None:
     assert codes(old) == []
     assert codes(old, facts("numpy", "1.26.4")) == []
     finding = one(old, facts("numpy", "2.0.0"))
-    assert (finding.rule, finding.path) == (AuditRule.NUMPY, "old/a.so")
+    assert (finding.rule, finding.where) == (AuditRule.NUMPY, "old/a.so")
     assert finding.detail == "compiled for NumPy 1 and 1 more extensions, and numpy 2.0.0 is locked"
     assert codes(facts("new", numpy={"new/a.so": 2}), facts("numpy", "2.1.0")) == []
     assert codes(facts("new", numpy={"new/a.so": 2}), facts("numpy", "1.26.4")) == []
@@ -280,7 +281,7 @@ def test_a901_wheel_and_file() -> None:
     found = judged(
         facts("a", unreadable={"a/x.so": "cut off"}), unreadable={"b-1.0-py3-none-any.whl": "no such"}
     )
-    assert [(f.rule.code, f.package, f.path, f.detail) for f in found] == [
+    assert [(f.rule.code, f.package, f.where, f.detail) for f in found] == [
         ("A901", "a 1.0", "a/x.so", "cut off"),
         ("A901", "b-1.0-py3-none-any.whl", "", "no such"),
     ]
@@ -329,7 +330,7 @@ def test_verdicts() -> None:
 
 @pytest.mark.parametrize("rule", AuditRule)
 def test_warnings_leave_the_verdict(rule: AuditRule) -> None:
-    finding = AuditFinding(rule=rule, package="a 1.0", detail="so")
+    finding = Finding(rule=rule, package="a 1.0", detail="so")
     audit = make_audit(locked(), wheels=1, binaries=1, findings=[finding])
     expected = {
         AuditRule.KNOWN: Verdict.LOADS,

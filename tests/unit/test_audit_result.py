@@ -22,16 +22,18 @@ from metalock.audit.result import (
     Audit,
     Verdict,
     audit_text,
+    finding_dict,
     make_audit,
     parse_audit,
     renewed,
 )
-from metalock.audit.rules import AuditFinding, AuditRule
+from metalock.audit.rules import AuditRule
 from metalock.audit.run import Audited, audit_cells, audit_lock
 from metalock.audit.store import read_audit
 from metalock.audit.wheel_cache import WheelLibrary
 from metalock.cli import main
 from metalock.errors import FetchError, MetalockError, NothingSelectedError, UnreadableWheelError
+from metalock.findings import Finding
 from metalock.lock.model import Lock, PipPackage
 from metalock.lock.text import lock_digest
 from metalock.matrix.model import Cell
@@ -39,7 +41,7 @@ from metalock.platforms import Platform
 from metalock.progress import Reporter
 from metalock.workspace import LOCK_FILE, Workspace
 
-GRAVE = AuditFinding(rule=AuditRule.SYMBOL, package="a 1.0", path="a/x.so", detail="so", names=("_TF_A", "é"))
+GRAVE = Finding(rule=AuditRule.SYMBOL, package="a 1.0", where="a/x.so", detail="so", names=("_TF_A", "é"))
 
 
 def mac_lock(**pip: str) -> Lock:
@@ -47,12 +49,12 @@ def mac_lock(**pip: str) -> Lock:
     return lock_of(of, pip={name.replace("_", "-"): version for name, version in pip.items()})
 
 
-def audit_of(*findings: AuditFinding, lock: Lock | None = None) -> Audit:
+def audit_of(*findings: Finding, lock: Lock | None = None) -> Audit:
     return make_audit(lock or mac_lock(), wheels=3, binaries=7, findings=findings)
 
 
 def test_round_trip() -> None:
-    audit = audit_of(GRAVE, AuditFinding(rule=AuditRule.FLOOR, package="b 1.0", detail="so"))
+    audit = audit_of(GRAVE, Finding(rule=AuditRule.FLOOR, package="b 1.0", detail="so"))
     text = audit_text(audit)
     assert parse_audit(text.encode()) == audit
     assert audit_text(audit_of(*reversed(audit.findings))) == text
@@ -61,7 +63,7 @@ def test_round_trip() -> None:
     assert list(table) == ["schema", "lock", "verdict", "meaning", "wheels", "binaries", "findings"]
     assert (table["lock"], table["verdict"]) == (lock_digest(mac_lock()), "fails")
     assert "not that it runs" in table["meaning"]
-    assert list(table["findings"][1]) == ["rule", "package", "path", "detail", "names", "mend", "page"]
+    assert list(table["findings"][1]) == ["rule", "package", "path", "detail", "names", "fix", "page"]
 
 
 def changed(**values: object) -> bytes:
@@ -69,7 +71,7 @@ def changed(**values: object) -> bytes:
 
 
 def with_finding(**values: object) -> bytes:
-    return changed(findings=[{**GRAVE.to_dict(), **values}])
+    return changed(findings=[{**finding_dict(GRAVE), **values}])
 
 
 @pytest.mark.parametrize(
@@ -140,7 +142,7 @@ def test_optional_parts() -> None:
 
 def test_reports_are_renewed() -> None:
     lock = mac_lock(tensorflow="2.11.0", tensorflow_metal="0.7.0")
-    old = AuditFinding(rule=AuditRule.KNOWN, package="tensorflow-metal 0.7.0", detail="as it was told once")
+    old = Finding(rule=AuditRule.KNOWN, package="tensorflow-metal 0.7.0", detail="as it was told once")
     audit = Audit(lock=lock_digest(lock), wheels=3, binaries=7, findings=(GRAVE, old))
     fresh = renewed(audit, lock)
     assert fresh == make_audit(lock, wheels=3, binaries=7, findings=[GRAVE])
@@ -233,7 +235,7 @@ def test_runner_renews_reports_without_reading_a_wheel(workspace: Workspace, she
     run(workspace, shelf)
     path = workspace.folder(linux(workspace)[0]) / AUDIT_FILE
     before = path.read_text()
-    old = AuditFinding(rule=AuditRule.KNOWN, package="a 1.0", detail="as it was told once").to_dict()
+    old = finding_dict(Finding(rule=AuditRule.KNOWN, package="a 1.0", detail="as it was told once"))
     path.write_text(json.dumps({**json.loads(before), "findings": [old]}))
     shelf.asked.clear()
     run(workspace, shelf)
@@ -308,9 +310,9 @@ def test_command_shows_findings(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     assert out.splitlines() == [
         "linux-64/tf2.18-py3.11: fails, 1 wheels, 0 binaries",
         f"  A201 error: tensorflow 2.18.1, {path}: is for arm64, not for x86_64",
-        f"      mend: {AuditRule.ARCHITECTURE.mend} (docs/audit.md#a201)",
+        f"      fix: {AuditRule.ARCHITECTURE.fix} (docs/audit.md#a201)",
         "  A504 error: tensorflow 2.18.1: requires six, and the lock has no six",
-        f"      mend: {AuditRule.REQUIREMENT.mend} (docs/audit.md#a504)",
+        f"      fix: {AuditRule.REQUIREMENT.fix} (docs/audit.md#a504)",
     ]
     assert err.splitlines()[-1].startswith("1 fails (")
 
@@ -337,7 +339,7 @@ def test_command_is_not_green_for_what_was_not_read(folder: Path, monkeypatch: p
 
 def test_lines_repeat_some_names_only() -> None:
     lock = mac_lock(tensorflow="2.11.0", tensorflow_metal="0.7.0")
-    many = AuditFinding(rule=AuditRule.SYMBOL, package="a 1.0", detail="so", names=tuple("abcdef"))
+    many = Finding(rule=AuditRule.SYMBOL, package="a 1.0", detail="so", names=tuple("abcdef"))
     of = next(cell for cell in all_cells(MATRIX) if cell.name == MAC)
     audited = Audited(cell=of, lock=lock, audit=audit_of(many, lock=lock))
     lines = list(commands.lines_of(audited))
@@ -347,11 +349,11 @@ def test_lines_repeat_some_names_only() -> None:
         *(f"      {name}" for name in "abcd"),
     ]
     assert lines[6] == "      and 2 more"
-    assert lines[7].startswith("      mend: Choose a release of the plugin ")
+    assert lines[7].startswith("      fix: Choose a release of the plugin ")
     assert lines[8].startswith(
         "  A601 warning: tensorflow-metal 0.7.0: it loads and is reported not to train"
     )
-    assert len(lines) == 9, "nothing is to be mended where it is a warning"
+    assert len(lines) == 9, "nothing is to be fixed where it is a warning"
 
 
 def test_nothing_to_audit_is_not_green(workspace: Workspace) -> None:

@@ -114,7 +114,7 @@ def test_findings_are_exit_code_one(folder: Path) -> None:
     result = run("check", "--offline", "--json")
     assert result.exit_code == 1
     (finding,) = json.loads(result.stdout)
-    assert finding.keys() == {"code", "rule", "where", "detail", "mend"}
+    assert finding.keys() == {"code", "rule", "where", "detail", "fix"}
     assert finding["code"] == "D003"
     assert run("check", "--offline", "--env", "tf2.18-py3.10").exit_code == 0
 

@@ -14,7 +14,7 @@ from metalock.errors import (
     UsageError,
     redact,
 )
-from metalock.findings import Finding, Rule
+from metalock.findings import CheckRule, Finding
 from metalock.progress import Reporter
 
 
@@ -55,22 +55,23 @@ def test_exit_codes(kind: type[MetalockError], code: int) -> None:
 
 
 def test_rules_have_codes_of_their_own() -> None:
-    assert len({rule.code for rule in Rule}) == len(Rule)
-    assert all(rule.title for rule in Rule)
+    assert len({rule.code for rule in CheckRule}) == len(CheckRule)
+    assert all(rule.title for rule in CheckRule)
 
 
 def test_a_finding_says_how_to_mend_it() -> None:
-    finding = Finding(rule=Rule.STALE, where="envs/x", detail="it changed", mend="Lock it.")
+    finding = Finding(rule=CheckRule.STALE, where="envs/x", detail="it changed", fix="Lock it.")
     assert finding.to_text() == "D002 envs/x: it changed\n     Lock it."
     assert (
-        Finding(rule=Rule.STALE, where="envs/x", detail="it changed").to_text() == "D002 envs/x: it changed"
+        Finding(rule=CheckRule.STALE, where="envs/x", detail="it changed").to_text()
+        == "D002 envs/x: it changed"
     )
     assert finding.to_dict() == {
         "code": "D002",
         "rule": "a lock was solved for what the matrix says now",
         "where": "envs/x",
         "detail": "it changed",
-        "mend": "Lock it.",
+        "fix": "Lock it.",
     }
 
 

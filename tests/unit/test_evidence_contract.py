@@ -71,10 +71,11 @@ def situation(**versions: str) -> Situation:
     ],
 )
 def test_conditions(when: str, versions: dict[str, str], *, holds: bool) -> None:
-    text = f'{MINIMAL}[[capability.expect]]\nwhen = {when}\noutcome = "absent"\nerror = "e"\ninstead = "i"\n'
+    expect = f'when = {when}\noutcome = "unsupported"\nerror = "e"\ninstead = "i"\n'
+    text = f"{MINIMAL}[[capability.expect]]\n{expect}"
     (capability,) = parse_contract(text, "area")
     expected = capability.expected(situation(**versions))
-    assert expected.outcome is (Expected.ABSENT if holds else Expected.WORKS)
+    assert expected.outcome is (Expected.UNSUPPORTED if holds else Expected.WORKS)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +123,7 @@ error = "e"
         'did you mean "needs"',
         "keras",
         "cpu: expected 'with …'",
-        "works, absent, broken",
+        "works, unsupported, broken",
         "source",
     ):
         assert part in message

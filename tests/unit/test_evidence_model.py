@@ -25,7 +25,7 @@ from metalock.smoke.run import groups_of
 
 LOCK_FILE = Path(__file__).parents[2] / "envs" / "linux-64" / "tf2.18-py3.11" / "lock.json"
 CAPABILITY = Capability(name="a.b", area="a", question="q", claim="c", env={})
-GONE = Expectation(when={}, outcome=Expected.ABSENT, error="No module named 'x'", instead="y")
+GONE = Expectation(when={}, outcome=Expected.UNSUPPORTED, error="No module named 'x'", instead="y")
 BAD = Expectation(when={}, outcome=Expected.BROKEN, error="killed by SIGABRT", source="s#1")
 
 
@@ -41,7 +41,7 @@ def lock() -> Lock:
         (WORKS, Observed.RAISED, "ValueError: no", Outcome.UNEXPECTED),
         (WORKS, Observed.HUNG, "no end within 60 s", Outcome.UNEXPECTED),
         (WORKS, Observed.SKIPPED, "no GPU", Outcome.NOT_VERIFIED),
-        (GONE, Observed.RAISED, "ModuleNotFoundError: No module named 'x'", Outcome.ABSENT),
+        (GONE, Observed.RAISED, "ModuleNotFoundError: No module named 'x'", Outcome.UNSUPPORTED),
         (GONE, Observed.RAISED, "ModuleNotFoundError: No module named 'z'", Outcome.UNEXPECTED),
         (GONE, Observed.PASSED, "", Outcome.UNEXPECTED),
         (GONE, Observed.SKIPPED, "no server", Outcome.NOT_VERIFIED),

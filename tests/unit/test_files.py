@@ -1,4 +1,4 @@
-"""adapters/files: written whole or not at all, and mended from any point where a run was killed."""
+"""adapters/files: written whole or not at all, and recovered from any point where a run was killed."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from samples import locked_workspace
 
 from metalock.errors import ToolError, UsageError
 from metalock.evidence.model import Evidence, Observation, Observed
-from metalock.findings import Finding, Rule
+from metalock.findings import CheckRule, Finding
 from metalock.lock.text import lock_digest
 from metalock.matrix.expand import select
 from metalock.platforms import Platform
@@ -71,7 +71,7 @@ def test_json_and_record(workspace: Workspace, capsys: pytest.CaptureFixture[str
 
 
 def test_another_set_is_not_recorded(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    fault = Finding(rule=Rule.MISSING, where="numpy", detail="is not there")
+    fault = Finding(rule=CheckRule.MISSING, where="numpy", detail="is not there")
     monkeypatch.setattr(commands, "check_prefix", lambda _lock, _prefix: [fault])
     with pytest.raises(UsageError, match=r"not .* as locked"):
         smoke(workspace, "good", record=True)
@@ -82,7 +82,7 @@ def test_another_set_is_not_recorded(workspace: Workspace, monkeypatch: pytest.M
 def test_a_set_that_the_suite_changed_is_not_recorded(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = iter([[], [Finding(rule=Rule.MISSING, where="numpy", detail="is not there")]])
+    found = iter([[], [Finding(rule=CheckRule.MISSING, where="numpy", detail="is not there")]])
     monkeypatch.setattr(commands, "check_prefix", lambda _lock, _prefix: next(found))
     with pytest.raises(UsageError, match=r"not .* as locked"):
         smoke(workspace, "good", record=True)

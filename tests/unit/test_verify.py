@@ -183,9 +183,9 @@ def test_a_surprise_is_told_and_kept(
 
 
 def test_an_environment_that_the_suite_changed_is_no_evidence(workspace: Workspace, machine: Machine) -> None:
-    from metalock.findings import Finding, Rule
+    from metalock.findings import CheckRule, Finding
 
-    machine.faults = [Finding(rule=Rule.MISSING, where="numpy", detail="is gone")]
+    machine.faults = [Finding(rule=CheckRule.MISSING, where="numpy", detail="is gone")]
     assert run(workspace) == 4
     assert smoke_files(workspace) == []
 

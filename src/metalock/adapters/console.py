@@ -26,7 +26,7 @@ def say(text: str) -> None:
 
 
 def say_error(error: MetalockError) -> None:
-    """An error, and how to mend it."""
+    """Print an error, and how to fix it."""
     say(f"error: {error}")
     if error.hint:
         say(f"hint: {error.hint}")

@@ -17,10 +17,10 @@ class State(StrEnum):
     """What is known of a capability in one environment."""
 
     WORKS = "✔"
-    ABSENT = "absent"
+    UNSUPPORTED = "unsupported"
     BROKEN = "broken"
     UNEXPECTED = "unexpected"
-    EXPECTED_ABSENT = "*absent*"
+    EXPECTED_UNSUPPORTED = "*unsupported*"
     """Not tried; the contract says so."""
     EXPECTED_BROKEN = "*broken*"
     SKIPPED = "not verified"
@@ -33,11 +33,11 @@ class State(StrEnum):
 
 _OF_OUTCOME = {
     Outcome.WORKS: State.WORKS,
-    Outcome.ABSENT: State.ABSENT,
+    Outcome.UNSUPPORTED: State.UNSUPPORTED,
     Outcome.BROKEN: State.BROKEN,
     Outcome.UNEXPECTED: State.UNEXPECTED,
 }
-_EXPECTED = {Expected.ABSENT: State.EXPECTED_ABSENT, Expected.BROKEN: State.EXPECTED_BROKEN}
+_EXPECTED = {Expected.UNSUPPORTED: State.EXPECTED_UNSUPPORTED, Expected.BROKEN: State.EXPECTED_BROKEN}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

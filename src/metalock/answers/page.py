@@ -29,9 +29,9 @@ that were tried, and by the contract for those between them; the tables show whi
 | field | means |
 |---|---|
 | ✔ | tried, and it works |
-| absent, broken | tried, and it is not in this version; it is there, and wrong. Just as the contract says |
+| unsupported, broken | tried, and not in this version; there, but wrong. In both cases as the contract says |
 | unexpected | tried, and it came out other than the contract says |
-| *absent*, *broken* | not tried; the contract says so, with its source |
+| *unsupported*, *broken* | not tried; the contract says so, with its source |
 | not verified | it could not be tried on that machine, for want of a GPU, for example |
 | not tried | no evidence for the present lock |
 | by Python | not the same on every Python; the text above the table says which |

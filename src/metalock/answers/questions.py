@@ -9,7 +9,7 @@ pages = { "…" = "compatibility/….md" }            # more of this repository,
 [[question.claim]]
 text = "…"                      # what people say
 decided-by = "area.name"        # the run of this decides
-holds-if = "works"              # works, absent or broken; or else, of two values that it measures:
+holds-if = "works"              # works, unsupported or broken; or else, of two values that it measures:
 slower = ["images_per_second", "images_per_second_of_tf_data"]   # the first is the smaller one
 """
 

@@ -23,25 +23,25 @@ REPOSITORIES = {
 _SOURCE = re.compile(r"(?:([A-Za-z0-9_.-]+)/)?([A-Za-z0-9_.-]+)#(\d+)")
 _PREDICATES = {
     State.WORKS: "it works",
-    State.ABSENT: "it is absent",
+    State.UNSUPPORTED: "it is unsupported",
     State.BROKEN: "it is broken",
     State.UNEXPECTED: "it comes out other than the contract says",
-    State.EXPECTED_ABSENT: "it is expected to be absent, not tried",
+    State.EXPECTED_UNSUPPORTED: "it is expected to be unsupported, not tried",
     State.EXPECTED_BROKEN: "it is expected to be broken, not tried",
     State.SKIPPED: "it could not be verified here",
     State.UNTRIED: "it was not tried",
 }
 _TRIED = {
-    State.EXPECTED_ABSENT: State.ABSENT,
+    State.EXPECTED_UNSUPPORTED: State.UNSUPPORTED,
     State.EXPECTED_BROKEN: State.BROKEN,
     State.UNTRIED: State.WORKS,
     State.SKIPPED: State.WORKS,
 }
 """What is told of a state once the capability was tried somewhere else."""
-EXPECTED = (State.EXPECTED_ABSENT, State.EXPECTED_BROKEN)
+EXPECTED = (State.EXPECTED_UNSUPPORTED, State.EXPECTED_BROKEN)
 _VERDICTS = {True: "holds in", False: "does not hold in"}
 _BY_PYTHON = "depends on the Python in"
-_HOLDS = {Expected.WORKS: State.WORKS, Expected.ABSENT: State.ABSENT, Expected.BROKEN: State.BROKEN}
+_HOLDS = {Expected.WORKS: State.WORKS, Expected.UNSUPPORTED: State.UNSUPPORTED, Expected.BROKEN: State.BROKEN}
 
 
 def line(text: str, length: int = ERROR_LENGTH) -> str:

@@ -16,7 +16,8 @@ from metalock.audit.facts import WheelFacts
 from metalock.audit.floors import admitting, rounded_up, shown
 from metalock.audit.linking import Images
 from metalock.audit.reports import optional_reason
-from metalock.audit.rules import AuditFinding, AuditRule
+from metalock.audit.rules import AuditRule
+from metalock.findings import Finding
 from metalock.lock.model import Lock
 from metalock.platforms import parse_release
 
@@ -58,38 +59,38 @@ def label(wheel: WheelFacts) -> str:
     return f"{wheel.name} {wheel.version}"
 
 
-def check_tags(case: Case) -> Iterator[AuditFinding]:
+def check_tags(case: Case) -> Iterator[Finding]:
     accepted = set(case.lock.platform.wheel_tags(case.lock.python, case.lock.floor))
     for package in case.lock.pip:
         *_, tags = parse_wheel_filename(package.file)
         if accepted.isdisjoint(tags):
-            yield AuditFinding(
+            yield Finding(
                 rule=AuditRule.TAGS,
                 package=f"{package.name} {package.version}",
                 detail=f"{package.file} is not for Python {case.lock.python} on {case.lock.platform}",
             )
 
 
-def check_readable(case: Case) -> Iterator[AuditFinding]:
+def check_readable(case: Case) -> Iterator[Finding]:
     for file, why in sorted(case.unreadable.items()):
-        yield AuditFinding(rule=AuditRule.UNREADABLE, package=file, detail=why)
+        yield Finding(rule=AuditRule.UNREADABLE, package=file, detail=why)
     for wheel in case.wheels:
         for path, why in sorted(wheel.unreadable.items()):
-            yield AuditFinding(rule=AuditRule.UNREADABLE, package=label(wheel), path=path, detail=why)
+            yield Finding(rule=AuditRule.UNREADABLE, package=label(wheel), where=path, detail=why)
 
 
-def check_architecture(case: Case) -> Iterator[AuditFinding]:
+def check_architecture(case: Case) -> Iterator[Finding]:
     for wheel in case.wheels:
         for path, found in sorted(wheel.foreign.items()):
-            yield AuditFinding(
+            yield Finding(
                 rule=AuditRule.ARCHITECTURE,
                 package=label(wheel),
-                path=path,
+                where=path,
                 detail=f"is for {', '.join(found)}, not for {case.lock.platform.machine}",
             )
 
 
-def check_floor(case: Case) -> Iterator[AuditFinding]:
+def check_floor(case: Case) -> Iterator[Finding]:
     platform, floor = case.lock.platform, parse_release(case.lock.floor)
     for wheel in case.wheels:
         floors = {path: binary.floor for path, binary in wheel.binaries.items() if binary.floor}
@@ -98,28 +99,28 @@ def check_floor(case: Case) -> Iterator[AuditFinding]:
             highest = max(above.values())
             path = min(path for path, needed in above.items() if needed == highest)
             more = f" (files above it: {len(above)})" if len(above) > 1 else ""
-            yield AuditFinding(
+            yield Finding(
                 rule=AuditRule.FLOOR,
                 package=label(wheel),
-                path=path,
+                where=path,
                 detail=f"needs {platform.floor_label} {shown(highest)}, and the floor is {case.lock.floor}"
                 f"{more}; {admitting(platform, highest)} would do",
             )
 
 
-def check_linking(case: Case) -> Iterator[AuditFinding]:
+def check_linking(case: Case) -> Iterator[Finding]:
     for wheel in case.wheels:
         if wheel.name in PLUGINS and wheel.binaries and case.images.unread:
             detail = f"can't be compared with TensorFlow: {min(case.images.unread)} was not read"
-            yield AuditFinding(rule=AuditRule.UNREADABLE, package=label(wheel), detail=detail)
+            yield Finding(rule=AuditRule.UNREADABLE, package=label(wheel), detail=detail)
             continue
         for path in sorted(wheel.binaries):
             yield from _check_links(case, wheel, path)
 
 
-def _check_links(case: Case, wheel: WheelFacts, path: str) -> Iterator[AuditFinding]:
-    def finding(rule: AuditRule, detail: str, names: tuple[str, ...] = ()) -> AuditFinding:
-        return AuditFinding(rule=rule, package=label(wheel), path=path, detail=detail, names=names)
+def _check_links(case: Case, wheel: WheelFacts, path: str) -> Iterator[Finding]:
+    def finding(rule: AuditRule, detail: str, names: tuple[str, ...] = ()) -> Finding:
+        return Finding(rule=rule, package=label(wheel), where=path, detail=detail, names=names)
 
     if wheel.name in PLUGINS and wheel.binaries[path].imports is None:
         yield finding(AuditRule.UNREADABLE, "its imports were not read")
@@ -138,32 +139,32 @@ def _check_links(case: Case, wheel: WheelFacts, path: str) -> Iterator[AuditFind
         yield finding(AuditRule.SYMBOL, detail, missing.symbols)
 
 
-def check_stubs(case: Case) -> Iterator[AuditFinding]:
+def check_stubs(case: Case) -> Iterator[Finding]:
     stubs = {wheel.name for wheel in case.wheels if wheel.is_stub}
     held = any(package.name in TENSORFLOW and package.name not in stubs for package in case.lock.pip)
     for wheel in case.wheels:
         if wheel.is_stub and (wheel.name in PLUGINS or (wheel.name in TENSORFLOW and not held)):
-            yield AuditFinding(
+            yield Finding(
                 rule=AuditRule.STUB,
                 package=label(wheel),
                 detail=f"{wheel.file} installs nothing but its metadata",
             )
 
 
-def check_python(case: Case) -> Iterator[AuditFinding]:
+def check_python(case: Case) -> Iterator[Finding]:
     for wheel in case.wheels:
         try:
             wanted = SpecifierSet(wheel.requires_python or "")
         except InvalidSpecifier as error:
             detail = f"can't be told which Python it requires: {error}"
-            yield AuditFinding(rule=AuditRule.UNREADABLE, package=label(wheel), detail=detail)
+            yield Finding(rule=AuditRule.UNREADABLE, package=label(wheel), detail=detail)
             continue
         if not wanted.contains(case.lock.python, prereleases=True):
             detail = f"requires Python {wheel.requires_python}, and {case.lock.python} is locked"
-            yield AuditFinding(rule=AuditRule.REQUIREMENT, package=label(wheel), detail=detail)
+            yield Finding(rule=AuditRule.REQUIREMENT, package=label(wheel), detail=detail)
 
 
-def check_requirements(case: Case) -> Iterator[AuditFinding]:
+def check_requirements(case: Case) -> Iterator[Finding]:
     markers = {**case.lock.platform.marker_environment(case.lock.python), "extra": ""}
     for wheel in case.wheels:
         for text in wheel.requires:
@@ -172,27 +173,25 @@ def check_requirements(case: Case) -> Iterator[AuditFinding]:
                 applies = requirement.marker is None or requirement.marker.evaluate(markers)
             except (InvalidRequirement, UndefinedComparison, UndefinedEnvironmentName) as error:
                 detail = f"can't be told whether {text!r} holds: {error}"
-                yield AuditFinding(rule=AuditRule.UNREADABLE, package=label(wheel), detail=detail)
+                yield Finding(rule=AuditRule.UNREADABLE, package=label(wheel), detail=detail)
                 continue
             if applies:
                 yield from _check_requirement(case, wheel, requirement)
 
 
-def _check_requirement(case: Case, wheel: WheelFacts, requirement: Requirement) -> Iterator[AuditFinding]:
+def _check_requirement(case: Case, wheel: WheelFacts, requirement: Requirement) -> Iterator[Finding]:
     name = canonicalize_name(requirement.name)
     if name == wheel.name:
         if not requirement.extras:
-            yield AuditFinding(
-                rule=AuditRule.SELF, package=label(wheel), detail=f"requires {requirement}, itself"
-            )
+            yield Finding(rule=AuditRule.SELF, package=label(wheel), detail=f"requires {requirement}, itself")
         return
     locked = case.versions.get(name)
     if locked is None:
         detail = f"requires {requirement}, and the lock has no {name}"
-        yield AuditFinding(rule=AuditRule.REQUIREMENT, package=label(wheel), detail=detail)
+        yield Finding(rule=AuditRule.REQUIREMENT, package=label(wheel), detail=detail)
     elif not _admits(requirement, locked):
         detail = f"requires {requirement}, and {name} {locked} is locked"
-        yield AuditFinding(rule=AuditRule.REQUIREMENT, package=label(wheel), detail=detail)
+        yield Finding(rule=AuditRule.REQUIREMENT, package=label(wheel), detail=detail)
 
 
 def _admits(requirement: Requirement, version: str) -> bool:
@@ -202,7 +201,7 @@ def _admits(requirement: Requirement, version: str) -> bool:
         return not requirement.specifier
 
 
-def check_numpy(case: Case) -> Iterator[AuditFinding]:
+def check_numpy(case: Case) -> Iterator[Finding]:
     locked = case.versions.get("numpy", "1")
     if Version(locked).major < NUMPY_ABI:
         return
@@ -215,10 +214,10 @@ def check_numpy(case: Case) -> Iterator[AuditFinding]:
         if old:
             more = f" and {len(old) - 1} more extensions" if len(old) > 1 else ""
             detail = f"compiled for NumPy 1{more}, and numpy {locked} is locked"
-            yield AuditFinding(rule=AuditRule.NUMPY, package=label(wheel), path=old[0], detail=detail)
+            yield Finding(rule=AuditRule.NUMPY, package=label(wheel), where=old[0], detail=detail)
 
 
-def check_overlap(case: Case) -> Iterator[AuditFinding]:
+def check_overlap(case: Case) -> Iterator[Finding]:
     owners: dict[str, list[WheelFacts]] = {}
     for wheel in case.wheels:
         for path in wheel.paths:
@@ -230,10 +229,10 @@ def check_overlap(case: Case) -> Iterator[AuditFinding]:
     for names, paths in sorted(shared.items()):
         more = f" and {len(paths) - 1} more files" if len(paths) > 1 else ""
         detail = f"{names[1]} writes {min(paths)}{more} too"
-        yield AuditFinding(rule=AuditRule.OVERLAP, package=names[0], path=min(paths), detail=detail)
+        yield Finding(rule=AuditRule.OVERLAP, package=names[0], where=min(paths), detail=detail)
 
 
-CHECKS: tuple[Callable[[Case], Iterator[AuditFinding]], ...] = (
+CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     check_readable,
     check_tags,
     check_architecture,
@@ -247,7 +246,7 @@ CHECKS: tuple[Callable[[Case], Iterator[AuditFinding]], ...] = (
 )
 
 
-def judge(case: Case) -> tuple[AuditFinding, ...]:
+def judge(case: Case) -> tuple[Finding, ...]:
     """Every finding, in the order of the rules; none means that the environment loads."""
     found = [finding for check in CHECKS for finding in check(case)]
-    return tuple(sorted(found, key=lambda f: (f.rule.code, f.package, f.path, f.detail)))
+    return tuple(sorted(found, key=lambda f: (f.rule.code, f.package, f.where, f.detail)))

@@ -14,7 +14,7 @@ from metalock.adapters.settings import read_settings
 from metalock.audit.grid import GridVerdict
 from metalock.audit.grid_run import make_grid
 from metalock.audit.gridtext import to_page, to_table
-from metalock.audit.result import MEANING, Verdict
+from metalock.audit.result import MEANING, Verdict, finding_dict
 from metalock.audit.run import Audited, audit_cells
 from metalock.audit.wheel_cache import WheelLibrary
 from metalock.matrix.model import Cell
@@ -56,14 +56,14 @@ def lines_of(audited: Audited) -> Iterator[str]:
     yield f"{audited.cell.name}: {audit.verdict}, {audit.wheels} wheels, {audit.binaries} binaries"
     for finding in audit.findings:
         level = "warning" if finding.rule.is_warning else "error"
-        where = f"{finding.package}, {finding.path}" if finding.path else finding.package
+        where = f"{finding.package}, {finding.where}" if finding.where else finding.package
         yield f"  {finding.rule.code} {level}: {where}: {finding.detail}"
         for name in finding.names[:SHOWN]:
             yield f"      {name}"
         if len(finding.names) > SHOWN:
             yield f"      and {len(finding.names) - SHOWN} more"
         if not finding.rule.is_warning:
-            yield f"      mend: {finding.rule.mend} ({finding.rule.page})"
+            yield f"      fix: {finding.rule.fix} ({finding.rule.page})"
 
 
 def to_json(audited: Audited) -> dict[str, object]:
@@ -73,7 +73,7 @@ def to_json(audited: Audited) -> dict[str, object]:
         "platform": str(audited.cell.platform),
         "lock": audited.audit.lock,
         "verdict": str(audited.audit.verdict),
-        "findings": [finding.to_dict() for finding in audited.audit.findings],
+        "findings": [finding_dict(finding) for finding in audited.audit.findings],
     }
 
 

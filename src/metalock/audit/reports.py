@@ -12,7 +12,8 @@ from typing import Any
 
 from packaging.specifiers import SpecifierSet
 
-from metalock.audit.rules import AuditFinding, AuditRule
+from metalock.audit.rules import AuditRule
+from metalock.findings import Finding
 from metalock.lock.model import Lock
 from metalock.matrix.model import TENSORFLOW_DISTRIBUTIONS
 from metalock.matrix.values import normal_specifier
@@ -69,7 +70,7 @@ def known_reports() -> tuple[Report, ...]:
     )
 
 
-def warnings_of(lock: Lock) -> Iterator[AuditFinding]:
+def warnings_of(lock: Lock) -> Iterator[Finding]:
     """The reports that concern a lock; needs its versions only."""
     versions = {package.name: package.version for package in lock.pip}
     tensorflow = next((versions[name] for name in TENSORFLOW_DISTRIBUTIONS if name in versions), None)
@@ -78,7 +79,7 @@ def warnings_of(lock: Lock) -> Iterator[AuditFinding]:
     for known in known_reports():
         plugin = versions.get(known.plugin)
         if known.concerns(lock.platform, tensorflow, plugin):
-            yield AuditFinding(
+            yield Finding(
                 rule=AuditRule.KNOWN,
                 package=f"{known.plugin} {plugin}",
                 detail=f"{known.detail} ({', '.join(known.sources)})",

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from metalock.audit.reports import warnings_of
-from metalock.audit.rules import RULES, AuditFinding, AuditRule
+from metalock.audit.rules import RULES, AuditRule
+from metalock.findings import Finding
 from metalock.lock.model import Lock
 from metalock.lock.text import lock_digest
 
@@ -35,7 +36,7 @@ class Audit:
     """The digest of the lock that was audited."""
     wheels: int
     binaries: int
-    findings: tuple[AuditFinding, ...]
+    findings: tuple[Finding, ...]
 
     @property
     def verdict(self) -> Verdict:
@@ -45,15 +46,15 @@ class Audit:
         return Verdict.UNREADABLE if grave else Verdict.LOADS
 
 
-def make_audit(lock: Lock, *, wheels: int, binaries: int, findings: Iterable[AuditFinding]) -> Audit:
+def make_audit(lock: Lock, *, wheels: int, binaries: int, findings: Iterable[Finding]) -> Audit:
     """The findings from the wheels, with the reports that concern the lock."""
     told = _with_warnings(findings, lock)
     return Audit(lock=lock_digest(lock), wheels=wheels, binaries=binaries, findings=told)
 
 
-def _with_warnings(findings: Iterable[AuditFinding], lock: Lock) -> tuple[AuditFinding, ...]:
+def _with_warnings(findings: Iterable[Finding], lock: Lock) -> tuple[Finding, ...]:
     every = [*findings, *warnings_of(lock)]
-    return tuple(sorted(every, key=lambda f: (f.rule.code, f.package, f.path, f.detail)))
+    return tuple(sorted(every, key=lambda f: (f.rule.code, f.package, f.where, f.detail)))
 
 
 def audit_text(audit: Audit) -> str:
@@ -65,9 +66,22 @@ def audit_text(audit: Audit) -> str:
         "meaning": MEANING,
         "wheels": audit.wheels,
         "binaries": audit.binaries,
-        "findings": [finding.to_dict() for finding in audit.findings],
+        "findings": [finding_dict(finding) for finding in audit.findings],
     }
     return json.dumps(table, indent=1) + "\n"
+
+
+def finding_dict(finding: Finding) -> dict[str, object]:
+    """Return a finding of the audit as JSON values."""
+    return {
+        "rule": finding.rule.code,
+        "package": finding.package,
+        "path": finding.where,
+        "detail": finding.detail,
+        "names": list(finding.names),
+        "fix": finding.rule.fix,
+        "page": finding.rule.page,
+    }
 
 
 def parse_audit(data: bytes) -> Audit | None:
@@ -86,12 +100,12 @@ def parse_audit(data: bytes) -> Audit | None:
         return None
 
 
-def _finding(item: dict[str, object]) -> AuditFinding:
+def _finding(item: dict[str, object]) -> Finding:
     names = item["names"]
-    return AuditFinding(
+    return Finding(
         rule=RULES[str(item["rule"])],
         package=str(item["package"]),
-        path=str(item["path"]),
+        where=str(item["path"]),
         detail=str(item["detail"]),
         names=tuple(str(name) for name in names) if isinstance(names, list) else (),
     )

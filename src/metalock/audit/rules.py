@@ -1,14 +1,13 @@
-"""The rules of the audit: a code, a sentence, and how such a fault is usually mended."""
+"""The rules of the audit: a code, a sentence, and how such a fault is usually fixed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
+from metalock.findings import Rule
 
 PAGE = "docs/audit.md"
 
 
-class AuditRule(Enum):
+class AuditRule(Rule):
     """Each rule explains itself in the section of `docs/audit.md` named after its code."""
 
     TAGS = (
@@ -59,7 +58,7 @@ class AuditRule(Enum):
     REQUIREMENT = (
         "A504",
         "What a wheel declares that it requires is locked, in a version that it admits.",
-        "Lock the environment again, or mend the pin in matrix.toml that keeps it out.",
+        "Lock the environment again, or correct the pin in matrix.toml that keeps it out.",
     )
     NUMPY = (
         "A505",
@@ -78,18 +77,6 @@ class AuditRule(Enum):
     )
 
     @property
-    def code(self) -> str:
-        return self.value[0]
-
-    @property
-    def title(self) -> str:
-        return self.value[1]
-
-    @property
-    def mend(self) -> str:
-        return self.value[2]
-
-    @property
     def page(self) -> str:
         """Where the rule is explained."""
         return f"{PAGE}#{self.code.lower()}"
@@ -101,29 +88,3 @@ class AuditRule(Enum):
 
 
 RULES = {rule.code: rule for rule in AuditRule}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditFinding:
-    """One rule that doesn't hold, at one place of one environment."""
-
-    rule: AuditRule
-    package: str
-    """Name and version."""
-    path: str = ""
-    """The file in site-packages, where it is about one."""
-    detail: str
-    names: tuple[str, ...] = ()
-    """The symbols or libraries in question, as the loader names them."""
-
-    def to_dict(self) -> dict[str, object]:
-        """JSON values."""
-        return {
-            "rule": self.rule.code,
-            "package": self.package,
-            "path": self.path,
-            "detail": self.detail,
-            "names": list(self.names),
-            "mend": self.rule.mend,
-            "page": self.rule.page,
-        }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from metalock.adapters.files import read_text
-from metalock.findings import Finding, Rule
+from metalock.findings import CheckRule, Finding
 from metalock.matrix.model import Cell
 from metalock.overview.query import EnvStatus
 from metalock.overview.readme import has_table, with_table
@@ -15,10 +15,10 @@ from metalock.workspace import Standing, Workspace
 README = "README.md"
 ANSWERS = "docs/answers.md"
 _DRIFT = {
-    Standing.MISSING: (Rule.MISSING, "`metalock env` locks it."),
-    Standing.STALE: (Rule.STALE, "`metalock env` locks it again."),
-    Standing.EDITED: (Rule.EDITED, "`metalock env` renders it again."),
-    Standing.BROKEN: (Rule.BROKEN, "`metalock env` locks it again."),
+    Standing.MISSING: (CheckRule.MISSING, "`metalock env` locks it."),
+    Standing.STALE: (CheckRule.STALE, "`metalock env` locks it again."),
+    Standing.EDITED: (CheckRule.EDITED, "`metalock env` renders it again."),
+    Standing.BROKEN: (CheckRule.BROKEN, "`metalock env` locks it again."),
 }
 
 
@@ -31,14 +31,14 @@ def check_drift(
             continue
         state = workspace.state(cell)
         if state.standing in _DRIFT:
-            rule, mend = _DRIFT[state.standing]
-            yield Finding(rule=rule, where=f"envs/{cell.name}", detail=state.reason, mend=mend)
+            rule, fix = _DRIFT[state.standing]
+            yield Finding(rule=rule, where=f"envs/{cell.name}", detail=state.reason, fix=fix)
     for folder in workspace.orphans(orphans_of):
         yield Finding(
-            rule=Rule.ORPHAN,
+            rule=CheckRule.ORPHAN,
             where=folder.relative_to(workspace.root).as_posix(),
             detail="no such environment in the matrix",
-            mend="`metalock env` takes it away.",
+            fix="`metalock env` takes it away.",
         )
 
 
@@ -48,10 +48,10 @@ def check_readme(workspace: Workspace, known: Mapping[str, EnvStatus]) -> Iterat
     text = read_text(path) if path.is_file() else ""
     if has_table(text) and with_table(text, list(workspace.cells()), known) != text:
         yield Finding(
-            rule=Rule.TABLE,
+            rule=CheckRule.TABLE,
             where=README,
             detail="its table is not what the matrix gives",
-            mend=f"`metalock list --update {README}` writes it.",
+            fix=f"`metalock list --update {README}` writes it.",
         )
 
 
@@ -60,8 +60,8 @@ def check_answers(workspace: Workspace, render: Callable[[], str]) -> Iterator[F
     path = workspace.root / ANSWERS
     if path.is_file() and read_text(path) != render():
         yield Finding(
-            rule=Rule.ANSWERS,
+            rule=CheckRule.ANSWERS,
             where=ANSWERS,
             detail="it is not what the contract and the evidence give",
-            mend=f"`metalock answers --update {ANSWERS}` writes it.",
+            fix=f"`metalock answers --update {ANSWERS}` writes it.",
         )

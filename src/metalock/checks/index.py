@@ -9,7 +9,7 @@ from metalock.adapters.index import PackageIndex
 from metalock.adapters.settings import read_settings
 from metalock.adapters.uv import PipRequest, PipResolver
 from metalock.errors import UnsolvableError
-from metalock.findings import Finding, Rule
+from metalock.findings import CheckRule, Finding
 from metalock.lock.model import Lock
 from metalock.matrix.model import Cell, Requirement
 from metalock.progress import Reporter
@@ -62,10 +62,10 @@ def _appeared(index: PackageIndex, cell: Cell, column: Requirement) -> Iterator[
         files = sorted(wheel.file for wheel in wheels)
         more = f" and {len(files) - 1} more" if len(files) > 1 else ""
         yield Finding(
-            rule=Rule.APPEARED,
+            rule=CheckRule.APPEARED,
             where=f'stack."{cell.stack}".{cell.platform}.{column.name} on Python {cell.python}',
             detail=f"the index has {files[-1]}{more}, though the matrix says: {column.unavailable}",
-            mend="Offer it, or narrow the version that is called unavailable.",
+            fix="Offer it, or narrow the version that is called unavailable.",
         )
 
 
@@ -80,13 +80,13 @@ def check_locked_wheels(index: PackageIndex, locks: Sequence[tuple[Cell, Lock]])
             where = f"{package.file} (envs/{cell.name} and others that lock it)"
             entry = index.find(package)
             if entry is None:
-                yield Finding(rule=Rule.GONE, where=where, detail="the index doesn't list it any more")
+                yield Finding(rule=CheckRule.GONE, where=where, detail="the index doesn't list it any more")
             elif entry.sha256 != package.sha256:
                 detail = f"locked sha256 {package.sha256}, the index says {entry.sha256}"
-                yield Finding(rule=Rule.CHANGED, where=where, detail=detail)
+                yield Finding(rule=CheckRule.CHANGED, where=where, detail=detail)
             elif entry.yanked:
-                mend = f"`metalock env --upgrade {package.name}` after ruling the version out in matrix.toml."
-                yield Finding(rule=Rule.YANKED, where=where, detail="the index says it is yanked", mend=mend)
+                fix = f"`metalock env --upgrade {package.name}` after ruling the version out in matrix.toml."
+                yield Finding(rule=CheckRule.YANKED, where=where, detail="yanked, says the index", fix=fix)
 
 
 def check_pins(
@@ -120,7 +120,7 @@ def check_pins(
         for cell, text in zip(doubtful, pool.map(contradiction, doubtful), strict=True):
             if text is not None:
                 where = f'stack."{cell.stack}" on {cell.platform}, Python {cell.python}'
-                yield Finding(rule=Rule.CONTRADICTION, where=where, detail=text)
+                yield Finding(rule=CheckRule.CONTRADICTION, where=where, detail=text)
     finally:
         pool.shutdown(cancel_futures=True)
         reporter.finish()

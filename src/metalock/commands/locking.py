@@ -110,7 +110,7 @@ def check_command(
     offline: bool,
     jobs: int | None,
 ) -> int:
-    """Is the matrix still true? Exit 1 with findings, each with its code and mend.
+    """Is the matrix still true? Exit 1 with findings, each with its code and fix.
 
     Files: what is stale, edited by hand, or not in the matrix. Pins: whether those of a cell
     that isn't locked agree with each other and with the wheels' metadata. Index: whether

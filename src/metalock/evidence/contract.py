@@ -18,9 +18,9 @@ Tables of `capabilities/*.toml`, one file an area, in the order that they are to
     [[capability.expect]]           # the first whose `when` holds counts; where none does, it works
     when = { keras = ">=3", python = ">=3.9", platform = "osx-*", device = "gpu", tf-keras = "absent",
              cpu = "without avx512f" }
-    outcome = "absent"              # works; absent: not in this version; broken: there, and wrong
-    error = "…"                     # a part of what is observed, for absent and broken
-    instead = "…"                   # what to use, for absent
+    outcome = "unsupported"         # works; unsupported: not in this version; broken: there, and wrong
+    error = "…"                     # a part of what is observed, for unsupported and broken
+    instead = "…"                   # what to use, for unsupported
     source = "repo#number"          # for broken
     why = "…"                       # the cause, where the error doesn't say it
 """
@@ -57,7 +57,7 @@ class Expected(StrEnum):
     """What the contract says of a capability."""
 
     WORKS = "works"
-    ABSENT = "absent"
+    UNSUPPORTED = "unsupported"
     """Not in this version; something else serves."""
     BROKEN = "broken"
     """There, and wrong."""
@@ -221,7 +221,7 @@ def _expectation(entry: Mapping[str, object], path: str, faults: Faults) -> Expe
     if outcome not in set(Expected):
         faults.add(join(path, "outcome"), f"expected one of {', '.join(Expected)}")
         outcome = Expected.WORKS
-    for key in {Expected.ABSENT: ("error", "instead"), Expected.BROKEN: ("error", "source")}.get(
+    for key in {Expected.UNSUPPORTED: ("error", "instead"), Expected.BROKEN: ("error", "source")}.get(
         Expected(outcome), ()
     ):
         if not texts[key]:

@@ -33,7 +33,7 @@ class Outcome(StrEnum):
     """What that means, held against the contract."""
 
     WORKS = "works"
-    ABSENT = "absent"
+    UNSUPPORTED = "unsupported"
     BROKEN = "broken"
     UNEXPECTED = "unexpected"
     """The contract says otherwise: it, or the environment, is wrong."""
@@ -118,7 +118,7 @@ def require_recordable(evidence: Evidence) -> None:
     if evidence.faults:
         raise ToolError(
             f"not recorded, since not all could be tried: {evidence.faults[0]}",
-            hint="Once that is mended, run it again: what was built and downloaded is kept in the caches.",
+            hint="Fix that and run the command again: what was built and downloaded is kept in the caches.",
         )
 
 

@@ -23,7 +23,7 @@ from metalock.adapters.files import only_one_run
 from metalock.adapters.settings import Settings
 from metalock.adapters.uv_install import install_wheels, make_venv, read_interpreter
 from metalock.errors import FetchError, ToolError, UsageError
-from metalock.findings import Finding, Rule
+from metalock.findings import CheckRule, Finding
 from metalock.lock.model import PipPackage
 from metalock.platforms import parse_release
 from metalock.prefix.check import check_prefix
@@ -203,7 +203,7 @@ def _check(request: BuildRequest, cache: Cache) -> list[Finding]:
     sound = recall(cache)
     findings = check_prefix(request.lock, request.prefix, sound=sound)
     remember(cache, sound)
-    return [finding for finding in findings if finding.rule is not Rule.HALF_BUILT]
+    return [finding for finding in findings if finding.rule is not CheckRule.HALF_BUILT]
 
 
 def _lines(findings: list[Finding]) -> str:

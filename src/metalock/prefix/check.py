@@ -9,7 +9,7 @@ from pathlib import Path
 from packaging.version import InvalidVersion, Version
 
 from metalock.adapters.building import is_half_built
-from metalock.findings import Finding, Rule
+from metalock.findings import CheckRule, Finding
 from metalock.lock.model import CondaPackage, Lock
 from metalock.platforms import parse_release
 from metalock.prefix.model import Backend, expected_distributions
@@ -26,11 +26,11 @@ def check_prefix(lock: Lock, prefix: Path, *, sound: SoundFiles | None = None) -
     found = read_prefix(prefix)
     findings = list(compare(lock, found))
     if is_half_built(prefix):
-        findings.insert(0, _finding(Rule.HALF_BUILT, str(prefix), "a build that was broken off"))
+        findings.insert(0, _finding(CheckRule.HALF_BUILT, str(prefix), "a build that was broken off"))
     expected = expected_distributions(lock, found.backend)
     locked = [distribution for distribution in found.distributions if distribution.name in expected]
     for name, wrong in altered_files(locked, sound).items():
-        findings.append(_finding(Rule.ALTERED, name, _few(wrong)))
+        findings.append(_finding(CheckRule.ALTERED, name, _few(wrong)))
     return findings
 
 
@@ -38,7 +38,7 @@ def compare(lock: Lock, found: Prefix) -> Iterator[Finding]:
     """Names, versions and builds, and the presence of conda's files; reads no file."""
     yield from _check_interpreter(lock, found)
     for fault in found.faults:
-        yield _finding(Rule.ALTERED, str(found.path), fault)
+        yield _finding(CheckRule.ALTERED, str(found.path), fault)
     if found.backend is Backend.CONDA:
         yield from _check_conda(lock, found)
     yield from _check_distributions(expected_distributions(lock, found.backend), found)
@@ -48,12 +48,12 @@ def _check_interpreter(lock: Lock, found: Prefix) -> Iterator[Finding]:
     python = python_of(found.path)
     if not python.exists():
         gone = "its interpreter is gone" if python.is_symlink() else "has no bin/python"
-        yield _finding(Rule.INTERPRETER, str(found.path), gone)
+        yield _finding(CheckRule.INTERPRETER, str(found.path), gone)
     if found.backend is Backend.VENV and (
         found.python is None or parse_release(found.python) != parse_release(lock.python)
     ):
         detail = f"Python {found.python or 'of unknown version'}, the lock has {lock.python}"
-        yield _finding(Rule.INTERPRETER, str(found.path), detail)
+        yield _finding(CheckRule.INTERPRETER, str(found.path), detail)
 
 
 def _check_conda(lock: Lock, found: Prefix) -> Iterator[Finding]:
@@ -62,24 +62,24 @@ def _check_conda(lock: Lock, found: Prefix) -> Iterator[Finding]:
         record = installed.pop(package.name, None)
         if record is None:
             detail = f"{package.version} {package.build} is not installed"
-            yield _finding(Rule.ABSENT, package.name, detail)
+            yield _finding(CheckRule.ABSENT, package.name, detail)
             continue
         yield from _check_record(package, record)
         missing = [file for file in record.files if not _is_there(found.path, file)]
         if missing:
-            yield _finding(Rule.ALTERED, record.name, _few([f"{file} is missing" for file in missing]))
+            yield _finding(CheckRule.ALTERED, record.name, _few([f"{file} is missing" for file in missing]))
     for record in installed.values():
         detail = f"{record.version} {record.build} is installed, and not in the lock"
-        yield _finding(Rule.EXTRA, record.name, detail)
+        yield _finding(CheckRule.EXTRA, record.name, detail)
 
 
 def _check_record(package: CondaPackage, record: CondaRecord) -> Iterator[Finding]:
     if (record.version, record.build) != (package.version, package.build):
         detail = f"{record.version} {record.build}, the lock has {package.version} {package.build}"
-        yield _finding(Rule.OTHER, package.name, detail)
+        yield _finding(CheckRule.OTHER, package.name, detail)
     elif record.sha256 is not None and record.sha256 != package.sha256:
         detail = f"of that build, but sha256 {record.sha256}, the lock has {package.sha256}"
-        yield _finding(Rule.OTHER, package.name, detail)
+        yield _finding(CheckRule.OTHER, package.name, detail)
 
 
 def _is_there(prefix: Path, file: str) -> bool:
@@ -92,14 +92,14 @@ def _check_distributions(expected: dict[str, str], found: Prefix) -> Iterator[Fi
     counts = Counter(distribution.name for distribution in found.distributions)
     for name, version in expected.items():
         if name not in counts:
-            yield _finding(Rule.ABSENT, name, f"{version} is not installed")
+            yield _finding(CheckRule.ABSENT, name, f"{version} is not installed")
     for item in found.distributions:
         if item.name not in expected:
-            yield _finding(Rule.EXTRA, item.name, f"{item.version} is installed, and not in the lock")
+            yield _finding(CheckRule.EXTRA, item.name, f"{item.version} is installed, and not in the lock")
         elif not same_version(item.version, expected[item.name]):
-            yield _finding(Rule.OTHER, item.name, f"{item.version}, the lock has {expected[item.name]}")
+            yield _finding(CheckRule.OTHER, item.name, f"{item.version}, the lock has {expected[item.name]}")
         elif counts[item.name] > 1:
-            yield _finding(Rule.EXTRA, item.name, f"installed {counts[item.name]} times over")
+            yield _finding(CheckRule.EXTRA, item.name, f"installed {counts[item.name]} times over")
 
 
 def same_version(one: str, other: str) -> bool:
@@ -115,7 +115,7 @@ def closest(locks: Iterable[tuple[str, Lock]], found: Prefix) -> tuple[str, Lock
     return min(locks, key=lambda item: sum(1 for _ in compare(item[1], found)), default=None)
 
 
-def _finding(rule: Rule, where: str, detail: str) -> Finding:
+def _finding(rule: CheckRule, where: str, detail: str) -> Finding:
     return Finding(rule=rule, where=where, detail=detail)
 
 
