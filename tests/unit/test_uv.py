@@ -35,7 +35,8 @@ def pylock(*files: str, name: str = "x", version: str = "1.0") -> str:
         for index, file in enumerate(files)
     )
     return (
-        f'lock-version = "1.0"\n[[packages]]\nname = "{name}"\nversion = "{version}"\nwheels = [{wheels}]\n'
+        'lock-version = "1.0"\ncreated-by = "uv"\n'
+        f'[[packages]]\nname = "{name}"\nversion = "{version}"\nwheels = [{wheels}]\n'
     )
 
 
@@ -114,8 +115,6 @@ def test_a_wheels_name_is_taken_from_its_url_if_need_be() -> None:
 def test_no_wheel_that_fits() -> None:
     with pytest.raises(ToolError, match=r"uv resolved x 1\.0 without a wheel that fits"):
         uv._parse_pylock(pylock("x-1.0-cp310-cp310-macosx_12_0_arm64.whl"), request())
-    with pytest.raises(ToolError, match="without a wheel"):
-        uv._parse_pylock('[[packages]]\nname = "x"\nversion = "1.0"\n', request())
 
 
 def test_no_wheel_without_its_hash() -> None:
@@ -127,10 +126,26 @@ def test_no_wheel_without_its_hash() -> None:
 def test_wheels_come_by_name() -> None:
     text = (
         pylock("b-1.0-py3-none-any.whl", name="b")
-        + pylock("a-1.0-py3-none-any.whl", name="a").partition("\n")[2]
+        + pylock("a-1.0-py3-none-any.whl", name="a").partition('"uv"\n')[2]
     )
     assert [wheel.name for wheel in uv._parse_pylock(text, request())] == ["a", "b"]
-    assert uv._parse_pylock("", request()) == ()
+    empty = 'lock-version = "1.0"\ncreated-by = "uv"\npackages = []\n'
+    assert uv._parse_pylock(empty, request()) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[",
+        'lock-version = "1.0"\n',
+        'lock-version = "9.0"\ncreated-by = "uv"\npackages = []\n',
+        pylock("x.whl?a"),
+    ],
+)
+def test_a_pylock_that_is_not_valid(text: str) -> None:
+    with pytest.raises(ToolError):
+        uv._parse_pylock(text, request())
 
 
 def test_preferences_are_a_lock_of_versions() -> None:

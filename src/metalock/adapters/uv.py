@@ -8,11 +8,12 @@ import sys
 import tempfile
 import threading
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
+from packaging.pylock import Package, PackageWheel, Pylock, PylockValidationError
 from packaging.tags import Tag
 from packaging.utils import BuildTag, InvalidWheelFilename, parse_wheel_filename
 
@@ -200,43 +201,46 @@ def uv_failure(
 
 
 def _parse_pylock(text: str, request: PipRequest) -> tuple[ResolvedWheel, ...]:
-    """The packages of a PEP 751 file, each with the wheel that pip would take."""
+    """Return the packages of a PEP 751 file, each with the wheel that pip would take.
+
+    Raises `ToolError` for a file that is not valid, or a package without a wheel that fits.
+    """
     ranks = {
         tag: rank
         for rank, tag in reversed(list(enumerate(request.platform.wheel_tags(request.python, request.floor))))
     }
-    packages: Sequence[Mapping[str, object]] = tomllib.loads(text).get("packages", [])
-    wheels = [_best_wheel(package, ranks) for package in packages]
+    try:
+        lock = Pylock.from_dict(tomllib.loads(text))
+    except (PylockValidationError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ToolError(f"uv wrote a pylock.toml that can't be read: {error}") from error
+    wheels = [_best_wheel(package, ranks) for package in lock.packages]
     return tuple(sorted(wheels, key=lambda wheel: wheel.name))
 
 
-def _best_wheel(package: Mapping[str, object], ranks: Mapping[Tag, int]) -> ResolvedWheel:
-    """Pip's order: the best tag, then the highest build number."""
-    wheels = package.get("wheels")
-    best: tuple[tuple[int, BuildTag], ResolvedWheel] | None = None
-    for entry in wheels if isinstance(wheels, list) else []:
-        wheel = ResolvedWheel(
-            name=str(package["name"]),
-            version=str(package["version"]),
-            file=str(entry.get("name") or unquote(Path(urlsplit(str(entry["url"])).path).name)),
-            sha256=str(entry.get("hashes", {}).get("sha256", "")),
-            url=str(entry["url"]),
-            size=entry.get("size"),
-        )
+def _best_wheel(package: Package, ranks: Mapping[Tag, int]) -> ResolvedWheel:
+    """Return the wheel that pip takes: the best tag, then the highest build number."""
+    fitting: list[tuple[tuple[int, BuildTag], PackageWheel]] = []
+    for wheel in package.wheels or ():
         try:
-            _, _, build, tags = parse_wheel_filename(wheel.file)
+            _, _, build, tags = parse_wheel_filename(wheel.filename)
         except InvalidWheelFilename:
             continue
-        fitting = [ranks[tag] for tag in tags if tag in ranks]
-        if fitting:
-            key = (-min(fitting), build)
-            if best is None or key > best[0]:
-                best = (key, wheel)
-    if best is None:
-        raise ToolError(f"uv resolved {package['name']} {package['version']} without a wheel that fits")
-    if not best[1].sha256:
-        raise FetchError(f"the index states no sha256 for {best[1].file}, so it can't be locked")
-    return best[1]
+        own = [ranks[tag] for tag in tags if tag in ranks]
+        if own:
+            fitting.append(((-min(own), build), wheel))
+    if not fitting:
+        raise ToolError(f"uv resolved {package.name} {package.version} without a wheel that fits")
+    _, best = max(fitting, key=itemgetter(0))
+    if not best.hashes.get("sha256"):
+        raise FetchError(f"the index states no sha256 for {best.filename}, so it can't be locked")
+    return ResolvedWheel(
+        name=package.name,
+        version=str(package.version),
+        file=best.filename,
+        sha256=best.hashes["sha256"],
+        url=best.url or "",
+        size=best.size,
+    )
 
 
 def wheel_size(wheel: ResolvedWheel) -> int:
