@@ -10,7 +10,6 @@ from pathlib import Path
 
 from metalock.adapters.building import discard, require_writable
 from metalock.adapters.cache import Cache
-from metalock.adapters.console import out, say
 from metalock.adapters.files import only_one_run
 from metalock.adapters.settings import Settings, read_settings
 from metalock.adapters.uv_install import find_interpreter, read_interpreter
@@ -52,6 +51,8 @@ class Verified:
     lock: Lock
     evidence: Evidence | None = None
     error: MetalockError | None = None
+    is_known: bool = False
+    """The evidence was there before."""
 
     @property
     def counts(self) -> dict[Outcome, int]:
@@ -67,45 +68,41 @@ class Verified:
 
 def verify_matrix(
     workspace: Workspace, cells: Sequence[Cell], options: VerifyOptions, reporter: Reporter, *, again: bool
-) -> int:
-    """Verify what has no evidence for its present lock, and tell; the exit code.
+) -> Iterator[Verified]:
+    """Yield the known evidence of each lock first, then verify the other cells.
 
-    1 if anything came out other than the contract says, else that of the first environment that failed.
     Raises `NothingSelectedError` if a cell isn't locked.
     """
     locked = [(cell, lock) for cell in cells if (lock := workspace.state(cell).lock) is not None]
     if len(locked) < len(cells):
         names = sorted({cell.name for cell in cells} - {cell.name for cell, _ in locked})
-        raise NothingSelectedError(f"not locked: {', '.join(names)}", hint="`metalock env` locks them.")
-    found = [] if again else [(cell, lock, read_evidence(workspace, cell, lock)) for cell, lock in locked]
-    done = []
-    for cell, lock, evidence in found:
-        if evidence is not None:
-            write_evidence(workspace, cell, lock, evidence)  # the contract may have changed since the run
-            done.append(Verified(cell=cell, lock=lock, evidence=evidence))
-    known = {verified.cell.name for verified in done}
-    for verified in done:
-        say(f"{verified.cell.name}: has evidence for its lock: {verified.word}")
-    todo = [(cell, lock) for cell, lock in locked if cell.name not in known]
+        raise NothingSelectedError(f"not locked: {', '.join(names)}", hint="Run `metalock env` to lock them.")
+    todo = []
+    for cell, lock in locked:
+        evidence = None if again else read_evidence(workspace, cell, lock)
+        if evidence is None:
+            todo.append((cell, lock))
+            continue
+        write_evidence(workspace, cell, lock, evidence)  # the contract may have changed since the run
+        yield Verified(cell=cell, lock=lock, evidence=evidence, is_known=True)
     if todo:
-        for verified in verify_cells(workspace, todo, options, read_settings(), reporter):
-            done.append(verified)
-            for line in _lines(verified):
-                out(line)
-    return _exit_code(done)
+        yield from verify_cells(workspace, todo, options, read_settings(), reporter)
 
 
-def _lines(verified: Verified) -> Iterator[str]:
-    yield f"{verified.cell.name}: {verified.word}"
+def lines_of(verified: Verified) -> Iterator[str]:
+    """Yield the outcomes of one environment, or why there are none, and what was unexpected."""
+    known = "already has evidence for its lock: " if verified.is_known else ""
+    yield f"{verified.cell.name}: {known}{verified.word}"
     if verified.error is not None and verified.error.hint:
         yield f"     {verified.error.hint}"
-    if verified.evidence is not None:
+    if verified.evidence is not None and not verified.is_known:
         for result in verified.evidence.results(verified.lock):
             if result.is_surprise:
                 yield f"  {result.observation.name}: {result.surprise}"
 
 
-def _exit_code(done: Sequence[Verified]) -> int:
+def exit_code(done: Sequence[Verified]) -> int:
+    """Return 1 if an outcome was unexpected, or else the code of the first environment that failed."""
     if any(Outcome.UNEXPECTED in verified.counts for verified in done):
         return 1
     return next((verified.error.exit_code for verified in done if verified.error is not None), 0)

@@ -13,8 +13,7 @@ from samples import MATRIX, all_cells, lock_cell, lock_of, locked_workspace
 
 from metalock.adapters.cache import Cache
 from metalock.adapters.index import PackageIndex
-from metalock.audit import commands
-from metalock.audit.commands import audit_locks
+from metalock.audit import text, wheel_cache
 from metalock.audit.facts import WheelFacts
 from metalock.audit.reports import known_reports, optional_reason, warnings_of
 from metalock.audit.result import (
@@ -38,7 +37,6 @@ from metalock.lock.model import Lock, PipPackage
 from metalock.lock.text import lock_digest
 from metalock.matrix.model import Cell
 from metalock.platforms import Platform
-from metalock.progress import Reporter
 from metalock.workspace import LOCK_FILE, Workspace
 
 GRAVE = Finding(rule=AuditRule.SYMBOL, package="a 1.0", where="a/x.so", detail="so", names=("_TF_A", "é"))
@@ -282,7 +280,7 @@ def folder(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def command(monkeypatch: pytest.MonkeyPatch, shelf: WheelLibrary, *args: str) -> tuple[int, str, str]:
-    monkeypatch.setattr(commands, "open_library", lambda _: shelf)
+    monkeypatch.setattr(wheel_cache, "open_library", lambda _: shelf)
     result = CliRunner().invoke(main, ["audit", "--platform", "linux-64", *args])
     return result.exit_code, result.stdout, result.stderr
 
@@ -342,7 +340,7 @@ def test_lines_repeat_some_names_only() -> None:
     many = Finding(rule=AuditRule.SYMBOL, package="a 1.0", detail="so", names=tuple("abcdef"))
     of = next(cell for cell in all_cells(MATRIX) if cell.name == MAC)
     audited = Audited(cell=of, lock=lock, audit=audit_of(many, lock=lock))
-    lines = list(commands.lines_of(audited))
+    lines = list(text.lines_of(audited))
     assert lines[:6] == [
         f"{MAC}: fails, 3 wheels, 7 binaries",
         "  A402 error: a 1.0: so",
@@ -356,6 +354,6 @@ def test_lines_repeat_some_names_only() -> None:
     assert len(lines) == 9, "nothing is to be fixed where it is a warning"
 
 
-def test_nothing_to_audit_is_not_green(workspace: Workspace) -> None:
+def test_nothing_to_audit_is_not_green(workspace: Workspace, shelf: Shelf) -> None:
     with pytest.raises(NothingSelectedError):
-        audit_locks(workspace, [], again=False, as_json=True, reporter=Reporter())
+        list(audit_cells(workspace, [], shelf, again=False))

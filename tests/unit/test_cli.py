@@ -11,12 +11,13 @@ from click.testing import CliRunner, Result
 from samples import MATRIX, locked_workspace
 
 from metalock import __version__
-from metalock.cli import main
+from metalock.cli import SECTIONS, main
+from metalock.commands.export import export_group
 from metalock.commands.options import NeedsType, exits_with_its_code
 from metalock.overview.readme import BEGIN, END
 
 NOT_THERE = "error: nothing selected: the matrix has no such environment on that platform"
-NOTHING = "error: no environment of the matrix fulfils all of that"
+NOTHING = "error: no environment matches all filters"
 NEAR = "error: no environment 'tf2.18-py3.12' in the matrix; did you mean \"tf2.18-py3.11\"?"
 PLATFORM = "unknown platform 'win-64'; expected one of osx-arm64, osx-64, linux-64"
 
@@ -45,6 +46,17 @@ def test_help(command: tuple[str, ...]) -> None:
     assert result.exit_code == 0
     assert result.stdout.startswith("Usage: ")
     assert run(*command, "-h").stdout == result.stdout
+
+
+def test_the_list_of_commands_is_whole_and_fits_80_columns() -> None:
+    lines = run("--help").stdout.splitlines()
+    assert max(len(line) for line in lines) <= 80
+    listed = [command for section in SECTIONS.values() for command in section]
+    assert sorted(command.name or "" for command in listed) == sorted(main.commands)
+    for command in [*listed, *export_group.commands.values()]:
+        assert command.short_help
+        shown = lines if command in listed else run("export", "--help").stdout.splitlines()
+        assert [command.name, command.short_help] in [line.strip().split(maxsplit=1) for line in shown]
 
 
 def test_version() -> None:

@@ -13,11 +13,12 @@ from audit_samples import ENTRY, PLUGIN, facts, flat, links, macho, tensorflow_b
 from samples import sha256
 
 from metalock.adapters.index import IndexWheel
-from metalock.audit import commands
+from metalock.audit import grid_run
 from metalock.audit.facts import WheelFacts
 from metalock.audit.grid import GridEntry, GridVerdict, Release, compare, pairs, releases
 from metalock.audit.grid_run import make_grid
 from metalock.audit.gridtext import to_page, to_table
+from metalock.commands.audit import show_grid
 from metalock.errors import UsageError
 from metalock.platforms import Platform
 from metalock.progress import Reporter
@@ -295,8 +296,8 @@ def show(
     as_json: bool = False,
     output: Path | None = None,
 ) -> int:
-    monkeypatch.setattr(commands, "make_grid", lambda *_: grid)
-    return commands.show_grid("tensorflow-metal", MAC, as_json=as_json, output=output, reporter=Reporter())
+    monkeypatch.setattr(grid_run, "make_grid", lambda *_: grid)
+    return show_grid("tensorflow-metal", MAC, as_json=as_json, output=output)
 
 
 def test_command_prints(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,6 +46,16 @@ def imports(path: Path) -> set[str]:
 MODULES = [path for path in sorted(SOURCE.rglob("*.py")) if "suite" not in path.parts]
 
 
+def test_no_two_public_classes_have_the_same_name() -> None:
+    places: dict[str, list[str]] = {}
+    for path in MODULES:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(str(path.relative_to(SOURCE)))
+    assert len(places) > 50
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_imports_go_downwards(path: Path) -> None:
     own = path.relative_to(SOURCE).parts[0].removesuffix(".py")

@@ -16,7 +16,7 @@ from metalock.errors import UsageError
 from metalock.lock.model import CondaPackage, Lock
 from metalock.platforms import Platform, platform_of
 from metalock.prefix.check import backend_of, check_prefix, same_version
-from metalock.prefix.commands import choose, choose_for, this_platform
+from metalock.prefix.choose import choose, choose_for, this_platform
 from metalock.prefix.model import Backend, expected_distributions
 from metalock.prefix.record import SoundFiles
 
@@ -207,17 +207,19 @@ def test_an_environment_that_is_not_locked(tmp_path: Path) -> None:
     (tmp_path / "envs/linux-64/tf2.18-py3.11/lock.json").unlink()
     with pytest.raises(UsageError, match="not locked yet") as caught:
         choose(workspace, "tf2.18-py3.11", Platform.LINUX_64)
-    assert caught.value.hint == "`metalock env --platform linux-64 --env tf2.18-py3.11` locks it."
+    assert caught.value.hint == "Run `metalock env --platform linux-64 --env tf2.18-py3.11` to lock it."
 
 
-def test_the_lock_for_a_prefix(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_lock_for_a_prefix(tmp_path: Path) -> None:
     workspace = locked_workspace(tmp_path)
     named, other = tmp_path / "tf2.18-py3.10", tmp_path / "other"
     for prefix in (named, other):
         make_venv(prefix)
-    assert choose_for(workspace, named, Platform.LINUX_64).env == "tf2.18-py3.10"
-    assert "which the folder is named after" in capsys.readouterr().err
-    assert choose_for(workspace, other, Platform.LINUX_64).env == "tf2.18-py3.11"
-    assert "the closest lock" in capsys.readouterr().err
+    chosen = choose_for(workspace, named, Platform.LINUX_64)
+    assert chosen.env == "tf2.18-py3.10"
+    assert "which the folder is named after" in chosen.note
+    chosen = choose_for(workspace, other, Platform.LINUX_64)
+    assert chosen.env == "tf2.18-py3.11"
+    assert "the closest lock" in chosen.note
     with pytest.raises(UsageError, match="there is no lock for osx-64"):
         choose_for(workspace, other, Platform.OSX_64)

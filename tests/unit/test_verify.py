@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from metalock import verify
+from metalock.adapters.console import out
 from metalock.adapters.files import only_one_run
 from metalock.errors import FetchError, NothingSelectedError
 from metalock.evidence.model import SMOKE_FILE, Evidence, Observation, Observed, parse_evidence
@@ -21,7 +22,7 @@ from metalock.matrix.model import Cell
 from metalock.prefix.model import Backend, BuildRequest, Built
 from metalock.progress import Reporter
 from metalock.smoke.setup import SmokeRequest
-from metalock.verify import VerifyOptions, verify_matrix
+from metalock.verify import VerifyOptions, exit_code, lines_of, verify_matrix
 from metalock.workspace import Workspace, open_workspace
 
 ROOT = Path(__file__).parents[2]
@@ -98,7 +99,11 @@ def run(workspace: Workspace, *, again: bool = False, jobs: int = 1, keep: bool 
         jobs=jobs,
         keep=keep,
     )
-    return verify_matrix(workspace, cells(workspace), options, Reporter(), again=again)
+    done = []
+    for verified in verify_matrix(workspace, cells(workspace), options, Reporter(), again=again):
+        done.append(verified)
+        out("\n".join(lines_of(verified)))
+    return exit_code(done)
 
 
 def smoke_files(workspace: Workspace) -> list[str]:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from metalock.adapters.cache import Cache, disk_faults
 from metalock.adapters.fetch import Download, fetch
 from metalock.adapters.index import PackageIndex
+from metalock.adapters.settings import read_settings
 from metalock.audit.facts import WheelFacts, dump, load
 from metalock.audit.wheel import read_wheel
 from metalock.binaries import Binary, InvalidBinary
@@ -161,3 +162,10 @@ class _Stored(Mapping[str, Binary]):
 
 def _entry(package: PipPackage, platform: Platform) -> str:
     return f"{package.sha256}-{platform}"
+
+
+def open_library(reporter: Reporter) -> WheelLibrary:
+    """Return the wheels of this machine's index, with its cache."""
+    settings = read_settings()
+    cache = Cache(settings.cache)
+    return WheelLibrary(PackageIndex(settings.index_url, cache), cache, reporter=reporter)

@@ -1,4 +1,4 @@
-"""Other files: `export`, `init`."""
+"""`metalock export`."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from metalock.matrix.expand import require_available, select
 from metalock.workspace import open_workspace
 
 
-@click.group("export")
+@click.group("export", short_help="Write locks in other tools' formats.")
 def export_group() -> None:
     """Write the locks in other tools' formats."""
 
 
-@export_group.command("conda-lock")
+@export_group.command("conda-lock", short_help="Write a conda-lock.yml with all the platforms of ENV.")
 @with_matrix
 @click.argument("env")
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to; micromamba wants a name that ends in -lock.yml.  "
-    "[default: exports/ENV.conda-lock.yml beside the matrix]",
+    help="The file to write; micromamba requires a name that ends in -lock.yml.  "
+    "[default: exports/ENV.conda-lock.yml next to the matrix]",
 )
 @exits_with_its_code
 def export_conda_lock(matrix_file: Path, env: str, output: Path | None) -> int:
-    """One conda-lock.yml with all the platforms of ENV.
+    """Write one conda-lock.yml with all the platforms of ENV.
 
     For `conda-lock install`, `conda-lock render` and `micromamba create -f`. It holds the
-    wheels' URLs as your index gives them now, so it is no file to commit.
+    URLs that your index gives for the wheels now, so do not commit it.
     """
     from metalock.export.conda_lock import write_conda_lock
 
@@ -44,17 +44,4 @@ def export_conda_lock(matrix_file: Path, env: str, output: Path | None) -> int:
         if cell.unavailable is not None:
             say(f"left out: {cell.name}: {cell.unavailable}")
     say(f"{path}: {'written' if changed else 'up to date'}: {', '.join(cell.platform for cell in cells)}")
-    return 0
-
-
-@click.command("init")
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path())
-@exits_with_its_code
-def init_command(folder: Path) -> int:
-    """Write a small working matrix.toml, templates and a Makefile into FOLDER (default: here)."""
-    from metalock.scaffold import write_starter
-
-    for path in write_starter(folder):
-        say(f"wrote {path}")
-    say("next: metalock list, then metalock env")
     return 0

@@ -1,0 +1,49 @@
+"""One prefix tried against its lock, and the evidence recorded next to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from metalock.errors import UsageError
+from metalock.evidence.model import Evidence, counts_of, require_recordable
+from metalock.evidence.store import write_evidence
+from metalock.lock.model import Lock
+from metalock.prefix.check import check_prefix
+from metalock.progress import Reporter
+from metalock.smoke.run import run_suite
+from metalock.smoke.setup import SmokeRequest
+from metalock.workspace import Workspace
+
+
+def try_prefix(workspace: Workspace, request: SmokeRequest, reporter: Reporter, *, record: bool) -> Evidence:
+    """Run the suite in a prefix; with `record`, also write its evidence next to the lock.
+
+    Raises `UsageError` if evidence is to be recorded of a prefix that is not as locked, before or after.
+    """
+    if record:
+        _require_locked(request.cell.name, request.lock, request.prefix)
+    evidence = run_suite(request, reporter)
+    if record:
+        require_recordable(evidence)
+        _require_locked(request.cell.name, request.lock, request.prefix)
+        write_evidence(workspace, request.cell, request.lock, evidence)
+    return evidence
+
+
+def _require_locked(name: str, lock: Lock, prefix: Path) -> None:
+    if check_prefix(lock, prefix):
+        raise UsageError(
+            f"result not saved: {prefix} is not {name} as locked",
+            hint=f"Run `metalock build {name.partition('/')[2]} --check {prefix}` to see what differs.",
+        )
+
+
+def summary_lines(evidence: Evidence, lock: Lock) -> Iterator[str]:
+    """Yield each unexpected outcome once more, then how many there are of each outcome."""
+    results = evidence.results(lock)
+    for result in results:
+        if result.is_surprise:
+            yield f"{result.observation.name}: {result.surprise}"
+            yield f"     {result.capability.claim}"
+    yield ", ".join(f"{count} {outcome}" for outcome, count in counts_of(results).items())
