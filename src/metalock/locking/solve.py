@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from threading import Lock as Mutex
 from typing import ClassVar, Protocol
 
@@ -50,20 +50,22 @@ class Locker:
         self._mutex = Mutex()
         self._parts: dict[tuple[CondaRequest, tuple[str, ...]], tuple[CondaPackage, ...] | MetalockError] = {}
         self._sizes: dict[str, int] = {}
-        self._known: dict[CondaRequest, tuple[CondaPackage, ...]] = {}
+        self._first: dict[CondaRequest, tuple[CondaPackage, ...]] = {}
         self._published: dict[str, str] = {}
         self._broken: ToolError | None = None
 
     def learn(self, state: CellState) -> None:
-        """Take what a lock knows: its files and, where it is current, its conda part."""
+        """Take what a cell's lock knows; to be called for every cell, in the order of the matrix."""
         if state.lock is None:
             return
         self._published |= {
             file: sha256 for name, file, sha256 in _files(state.lock) if not self._upgrade.frees(name)
         }
         self._sizes |= {package.sha256: package.size for package in state.lock.pip}
-        if state.standing in (Standing.CURRENT, Standing.EDITED) and not self._upgrade:
-            self._known.setdefault(conda_request(state.cell), state.lock.conda)
+        request, part = conda_request(state.cell), state.lock.conda
+        self._first.setdefault(request, part)
+        if state.standing in (Standing.CURRENT, Standing.EDITED):
+            self._parts[request, _hashes(part)] = part
 
     def lock(self, state: CellState) -> Lock:
         """A lock for the cell, near to the one it had. Raises `UnsolvableError` or `ToolError`."""
@@ -107,11 +109,17 @@ class Locker:
         )
 
     def _conda_part(self, cell: Cell, old: Lock | None) -> tuple[CondaPackage, ...]:
+        """Return the conda part that is nearest to the cell's own lock.
+
+        A cell without a lock starts from the lock of the first cell of the matrix that asks for the same.
+        That cell has the same part before and after it is locked again: the order of runs changes nothing.
+        """
         request = conda_request(cell)
-        held = [p for p in old.conda if not self._upgrade.frees(p.name)] if old else []
-        key = (request, tuple(package.sha256 for package in held))
+        start = old.conda if old else self._first.get(request, ())
+        held = [package for package in start if not self._upgrade.frees(package.name)]
+        key = (request, _hashes(held))
         with self._mutex:
-            part = self._known.get(request) or self._parts.get(key)
+            part = self._parts.get(key)
             if part is None:
                 part = self._parts[key] = self._broken or self._solve(request, held)
         if isinstance(part, MetalockError):
@@ -146,6 +154,10 @@ class Locker:
             if not offline:
                 raise
             return self._pip.resolve(request, held, from_cache=True)
+
+
+def _hashes(packages: Iterable[CondaPackage]) -> tuple[str, ...]:
+    return tuple(package.sha256 for package in packages)
 
 
 def _with_exact(constraints: Mapping[str, str], versions: Mapping[str, str]) -> dict[str, str]:
