@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import resources
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def write_starter(folder: Path) -> list[Path]:
         template = f"{name}{TEMPLATE_SUFFIX}"
         text = (package / "templates" / template).read_text(encoding="utf-8")
         files[folder / "templates" / template] = text
-    taken = [path for path in files if path.exists()]
+    taken = [path for path in files if os.path.lexists(path)]
     if taken:
         raise UsageError(f"{taken[0]} is there already", hint="`metalock init` writes into an empty folder.")
     for path, text in files.items():

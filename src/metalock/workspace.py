@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -111,14 +112,27 @@ class Workspace:
                 continue
 
     def orphans(self, platforms: Iterable[Platform] = tuple(Platform)) -> list[Path]:
-        """Folders with a lock that no available cell of the matrix accounts for."""
+        """Return the folders with a lock that are not those of an available cell of the matrix.
+
+        A folder is known by its place on the disk: a link to one, or on some file systems another
+        spelling of its name, is the same folder.
+        """
         expected = {self.folder(cell) for cell in self.cells() if cell.unavailable is None}
-        return [
+        found = [
             path.parent
             for platform in platforms
             for path in sorted((self.envs / platform).glob(f"[!.]*/{LOCK_FILE}"))
             if path.parent not in expected
         ]
+        if not found:
+            return []
+        known = {_place(folder) for folder in expected if folder.exists()}
+        return [folder for folder in found if _place(folder) not in known]
+
+
+def _place(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
 
 
 def holds(path: Path, text: str) -> bool:
@@ -148,6 +162,12 @@ def open_workspace(matrix_file: Path) -> Workspace:
 
 
 def _read_templates(folder: Path) -> dict[str, str]:
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise UsageError(
+            f"{folder} is not a folder, nor a symbolic link to one",
+            hint="If git wrote the link as a text file: run `git config core.symlinks true`, then "
+            "`git checkout -- templates`. Without support for links, replace it with a folder of templates.",
+        )
     own = resources.files("metalock") / "templates"
     templates = {}
     for name in RENDERED:

@@ -180,15 +180,18 @@ def test_an_edited_file_is_rendered_again(locked: Project) -> None:
     assert locked.files() == before
 
 
-def test_an_orphan_is_taken_away_and_a_neighbour_kept(locked: Project) -> None:
+def test_an_orphan_is_removed_and_a_users_files_are_kept(locked: Project) -> None:
     locked.write(locked.matrix.split('[stack."tf2.17"]')[0])
     notes = locked.root / "envs" / "linux-64" / "my-notes" / "notes.txt"
     notes.parent.mkdir()
     notes.write_text("mine", encoding="utf-8")
+    locked.path("osx-arm64/tf2.17-py3.11", "NOTES.md").write_text("mine", encoding="utf-8")
     assert "D005 envs/linux-64/tf2.17-py3.11" in locked.run("env", "--check", code=1).out
     done = locked.run("env")
     assert "linux-64/tf2.17-py3.11: removed" in done.err
-    assert not locked.path("linux-64/tf2.17-py3.11").exists()
+    assert not locked.path("linux-64/tf2.17-py3.11").parent.exists()
+    assert "kept: NOTES.md; delete envs/osx-arm64/tf2.17-py3.11 if" in done.err
+    assert list(locked.files("osx-arm64/tf2.17")) == ["envs/osx-arm64/tf2.17-py3.11/NOTES.md"]
     assert notes.read_text(encoding="utf-8") == "mine"
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import sysconfig
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -21,12 +22,18 @@ def run(*args: str | Path, cwd: Path) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout."""
+    folder = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT, cwd=folder)
+    (wheel,) = folder.glob("metalock-*.whl")
+    return wheel
+
+
 @pytest.fixture
-def metalock(tmp_path: Path) -> Path:
+def metalock(wheel: Path, tmp_path: Path) -> Path:
     """The command, installed from the wheel; what it depends on is the tests' own environment's."""
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path / "dist")]
-    run(*build, str(ROOT), cwd=tmp_path)
-    (wheel,) = (tmp_path / "dist").glob("metalock-*.whl")
     venv.create(tmp_path / "fresh", symlinks=True)
     python = tmp_path / "fresh" / "bin" / "python"
     (site,) = (tmp_path / "fresh" / "lib").glob("python*/site-packages")
@@ -55,3 +62,13 @@ def test_a_new_project(metalock: Path, world: World, tmp_path: Path) -> None:
     again = subprocess.run([metalock, "init"], cwd=folder, check=False, capture_output=True, encoding="utf-8")
     assert again.returncode == 2
     assert "is there already" in again.stderr
+
+
+def test_the_wheel_has_the_templates_as_files(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        for template in sorted((ROOT / "templates").iterdir()):
+            assert archive.read(f"metalock/templates/{template.name}") == template.read_bytes()
+    assert not [name for name in names if name.startswith("templates")]
+    starter = {path.name for path in (ROOT / "src" / "metalock" / "starter").iterdir()}
+    assert {name.rpartition("/")[2] for name in names if name.startswith("metalock/starter/")} == starter

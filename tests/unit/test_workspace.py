@@ -189,7 +189,7 @@ def test_an_outcome_in_words() -> None:
         cells[2].name: ToolError("down"),
     }
     outcome = LockOutcome(
-        locked=[cells[1].name], failed=failed, removed=["linux-64/old"], not_tried=[cells[3].name]
+        locked=[cells[1].name], failed=failed, removed={"linux-64/old": []}, not_tried=[cells[3].name]
     )
     assert outcome_lines(outcome, cells, outcome.locked) == [
         "linux-64/tf2.18-py3.10: down",

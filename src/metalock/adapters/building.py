@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from metalock.adapters.files import remove_folder
+from metalock.adapters.files import NEW, remove_folder, temporary_path
 from metalock.errors import ToolError
 
 MARKER = ".metalock-building"
@@ -71,7 +71,7 @@ def discard(prefix: Path, waiting: Callable[[str], None]) -> None:
 
 def sweep(prefix: Path) -> None:
     """Remove what a `discard` that was killed left beside the prefix."""
-    shutil.rmtree(prefix.with_name(f".{prefix.name}.new"), ignore_errors=True)
+    shutil.rmtree(temporary_path(prefix, NEW), ignore_errors=True)
 
 
 def _await_writers(prefix: Path, waiting: Callable[[str], None]) -> None:

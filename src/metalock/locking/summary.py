@@ -26,10 +26,13 @@ def outcome_lines(outcome: LockOutcome, cells: Sequence[Cell], working: Sequence
         lines.append(f"{name}: {error}")
         if error.hint:
             lines.append(f"  hint: {error.hint}")
-        near = nearest_working(by_name[name], cells, working)
-        if near is not None and isinstance(error, UnsolvableError):
-            lines.append(f"  nearest that works: {near.name}")
-    lines += [f"{name}: removed, the matrix has no such environment" for name in outcome.removed]
+        if isinstance(error, UnsolvableError):
+            near = nearest_working(by_name[name], cells, working)
+            lines += [] if near is None else [f"  nearest that works: {near.name}"]
+    for name, left in outcome.removed.items():
+        lines.append(f"{name}: removed, the matrix has no such environment")
+        if left:
+            lines.append(f"  kept: {', '.join(left)}; delete envs/{name} if you do not need them")
     if likewise:
         lines.append(f"failed likewise: {', '.join(likewise)}")
     if outcome.not_tried:
