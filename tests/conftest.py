@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,11 @@ from hypothesis import settings
 
 settings.register_profile("anywhere", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("anywhere")
+
+# A shell starts background jobs with SIGINT ignored, and programs inherit that. With a handler in its place,
+# this process still ignores it, and those that the tests start and interrupt do not.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, lambda *_: None)
 
 UNIT = Path(__file__).parent / "unit"
 OUTSIDE = {"socket.__new__", "socket.getaddrinfo", "subprocess.Popen"} | {

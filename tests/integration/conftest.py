@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,13 +121,14 @@ class Project:
     def spawn(
         self,
         *args: str,
+        before: Sequence[str] = (),
         environ: dict[str, str] | None = None,
         cwd: Path | None = None,
         start_new_session: bool = False,
     ) -> subprocess.Popen[str]:
-        """In a process of its own."""
+        """In a process of its own; `before` is a command that runs it."""
         return subprocess.Popen(
-            [sys.executable, "-m", "metalock", *args, *self._where(args)],
+            [*before, sys.executable, "-m", "metalock", *args, *self._where(args)],
             env={**os.environ, **(environ or {})},
             cwd=cwd or self.root,
             start_new_session=start_new_session,

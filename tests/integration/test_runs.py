@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from metalock.workspace import Standing, Workspace
 
 KILLS = 50
 FOREIGN = "audit.json"
+IN_BACKGROUND = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
+"""Runs a command as a shell runs one that ends with &."""
 
 
 def write_templates(project: Project, mark: str) -> None:
@@ -90,6 +94,28 @@ def test_interrupted(world: World, project: Project, whom: str) -> None:
     assert all(project.path(cell).exists() for cell in CELLS[:3])
     project.run("env")
     project.run("env", "--check")
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 130)])
+def test_a_background_job_of_a_shell(world: World, project: Project, how: signal.Signals, code: int) -> None:
+    """It has SIGINT ignored from the start, and leaves that so; SIGTERM ends it."""
+    with world.site.failing(r"tensorflow_metal.*\.metadata", delay=1.5):
+        process = project.spawn("env", "--jobs", "6", before=IN_BACKGROUND)
+        wait_until(lambda: all(project.path(cell).exists() for cell in CELLS[:3]))
+        process.send_signal(how)
+        ended = end(process)
+    assert ended.code == code
+    assert ("interrupted; what was finished is kept" in ended.err) is (code != 0)
+
+
+def test_tests_in_the_background_start_programs_that_can_be_interrupted() -> None:
+    print_it = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    start = f"import conftest, os, signal, subprocess, sys; os.kill(os.getpid(), signal.SIGINT); \
+        subprocess.run([sys.executable, '-c', {print_it!r}], check=True)"
+    command = [*IN_BACKGROUND, sys.executable, "-c", start]
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(command, env=environ, check=True, capture_output=True, encoding="utf-8")
+    assert done.stdout == "True\n"
 
 
 def test_two_runs_at_once(world: World, project: Project) -> None:
