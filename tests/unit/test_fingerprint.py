@@ -71,6 +71,25 @@ def test_members_are_built_once() -> None:
         fingerprint["absent"]
 
 
+def test_paths_are_known_without_reading_a_member() -> None:
+    fingerprint = load(STORED)
+    assert "arm64-chained" in fingerprint
+    assert "absent" not in fingerprint
+
+
+def test_stored_imports_are_a_sequence() -> None:
+    before, after = MEMBERS["arm64-chained"].imports, load(STORED)["arm64-chained"].imports
+    assert before is not None
+    assert after is not None
+    assert (after[0], after[-1], after[:2], len(after)) == (
+        before[0],
+        before[-1],
+        tuple(before[:2]),
+        len(before),
+    )
+    assert hash(after) == hash(tuple(before))
+
+
 def test_empty() -> None:
     assert dict(load(dumped({}))) == {}
 
