@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import mmap
 import resource
-import subprocess
 import sys
 import time
 import zipfile
@@ -25,7 +24,7 @@ from metalock.binaries import sniff
 from metalock.lock.model import PipPackage
 from metalock.lock.text import parse_lock
 from metalock.platforms import Platform
-from rows import Rows
+from rows import Rows, run
 
 CHUNK = 1 << 18
 RUNS = 5
@@ -96,8 +95,7 @@ def step(name: str, wheel: Path) -> dict[str, float]:
 
 def _alone(name: str, wheel: Path) -> dict[str, float]:
     command = [sys.executable, __file__, name, str(wheel)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-    found: dict[str, float] = json.loads(done.stdout)
+    found: dict[str, float] = json.loads(run(command))
     return found
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import resource
-import subprocess
 import sys
 import time
 import zipfile
@@ -20,7 +19,7 @@ from metalock.audit.facts import WheelFacts
 from metalock.audit.grid import GridEntry, compare
 from metalock.audit.grid_run import choose_pairs, read_pairs
 from metalock.audit.wheel_cache import WheelLibrary
-from rows import Rows
+from rows import Rows, run
 
 PLUGIN = "tensorflow-metal"
 RUNS = 5
@@ -34,8 +33,7 @@ def cached(_root: Path, _folder: Path) -> Rows:
         start = time.perf_counter()
         _command()
         whole.append(time.perf_counter() - start)
-        done = subprocess.run([sys.executable, __file__], check=True, stdout=subprocess.PIPE)
-        alone.append(float(done.stdout))
+        alone.append(float(run([sys.executable, __file__])))
     return [
         {
             "what": f"the arm64 grid of {PLUGIN}, {count} entries, from cached facts",
@@ -82,10 +80,7 @@ def from_nothing(_root: Path, folder: Path) -> Rows:
 def _command(cache: Path | None = None) -> bytes:
     command = [sys.executable, "-m", "metalock", "audit", "--grid", PLUGIN, "--platform", PLATFORM, "--json"]
     environment = {**os.environ, **({"METALOCK_CACHE_DIR": str(cache)} if cache else {})}
-    done = subprocess.run(
-        command, env=environment, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    return done.stdout
+    return run(command, env=environment)
 
 
 def _inflated(wheel: IndexWheel, folder: Path) -> int:

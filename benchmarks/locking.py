@@ -6,7 +6,6 @@ import asyncio
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -18,13 +17,16 @@ from rattler import Channel, Gateway, GenericVirtualPackage, PackageName, Subdir
 from rattler.networking import Client, MirrorMiddleware
 from rattler.package import BuildString
 
+from building import CONDA_LIMIT, serve_channel
+from integration.channel import make_channel
+from integration.servers import Site, serving
 from metalock.adapters.conda import ChannelSolver, CondaRequest
 from metalock.adapters.settings import Settings, read_settings
 from metalock.adapters.uv import uv_environment, uv_path
 from metalock.locking.solve import conda_request
 from metalock.matrix.model import Cell
 from metalock.workspace import open_workspace
-from rows import Rows, skipped
+from rows import Rows, run, skipped
 
 RUNS = 9
 
@@ -34,7 +36,7 @@ def nothing_to_do(root: Path, _folder: Path) -> Rows:
     seconds = []
     for _ in range(RUNS):
         start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "metalock", "env"], cwd=root, check=True, capture_output=True)
+        run([sys.executable, "-m", "metalock", "env"], cwd=root)
         seconds.append(time.perf_counter() - start)
     count = len(_available(root))
     return [
@@ -58,14 +60,7 @@ def from_nothing(root: Path, folder: Path) -> Rows:
     jobs = os.cpu_count() or 1
     _raw_engines(cells, settings, folder, jobs)
     before = _timed(lambda: _raw_engines(cells, settings, folder, jobs))
-    ours = _timed(
-        lambda: subprocess.run(
-            [sys.executable, "-m", "metalock", "env", "--jobs", str(jobs)],
-            cwd=folder,
-            check=True,
-            capture_output=True,
-        )
-    )
+    ours = _timed(lambda: run([sys.executable, "-m", "metalock", "env", "--jobs", str(jobs)], cwd=folder))
     after = _timed(lambda: _raw_engines(cells, settings, folder, jobs))
     return [
         {
@@ -79,31 +74,39 @@ def from_nothing(root: Path, folder: Path) -> Rows:
 
 
 def against_conda_lock(root: Path, folder: Path) -> Rows:
-    """The conda part of one environment on its platforms, against conda-lock with the same channel."""
+    """Lock the conda part of the default environment, on a small channel that both read from loopback."""
+    what = "the conda part of the default environment, conda-lock to metalock"
     conda = next((path for name in ("micromamba", "mamba", "conda") if (path := shutil.which(name))), None)
     if conda is None:
-        return [skipped("the conda part against conda-lock", "no conda executable here")]
-    settings = read_settings()
-    env = next(cell.env for cell in _available(root) if cell.is_default)
-    requests = [conda_request(cell) for cell in _available(root) if cell.env == env]
-    first = requests[0]
-    source = folder / "environment.yml"
-    channels = [settings.channel_sources(channel)[0] for channel in first.channels]
-    lines = [
-        "channels:",
-        *(f"  - {url}" for url in channels),
-        "dependencies:",
-        *(f"  - {s}" for s in first.specs),
+        return [skipped(what, "no conda executable here")]
+    channel = make_channel()
+    requests = [
+        conda_request(cell) for cell in _available(root) if cell.is_default and cell.platform in channel
     ]
-    source.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    platforms = [part for request in requests for part in ("-p", str(request.platform))]
-    theirs_command = ["conda-lock", "lock", "--conda", conda, "-f", str(source), *platforms]
-    theirs = _timed(lambda: subprocess.run(theirs_command, cwd=folder, check=True, capture_output=True))
-    solver = ChannelSolver(settings, folder / "repodata")
-    ours = _timed(lambda: [solver.solve(request, []) for request in requests])
+    site = Site()
+    serve_channel(site, channel)
+    with serving(site) as url:
+        settings = read_settings({**os.environ, "CONDA_CHANNEL_ALIAS": url})
+        source = folder / "environment.yml"
+        lines = ["channels:", *(f"  - {url}/{name}" for name in requests[0].channels)]
+        lines += ["dependencies:", *(f"  - {spec}" for spec in requests[0].specs)]
+        source.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        platforms = [part for request in requests for part in ("-p", str(request.platform))]
+        command = [
+            str(Path(sys.executable).with_name("conda-lock")),
+            "lock",
+            "--conda",
+            conda,
+            "-f",
+            str(source),
+            *platforms,
+        ]
+        theirs = _timed(lambda: run(command, cwd=folder, limit=CONDA_LIMIT))
+        solver = ChannelSolver(settings, folder / "repodata")
+        ours = _timed(lambda: [solver.solve(request, []) for request in requests])
     return [
         {
-            "what": f"conda part of {env}, {len(requests)} platforms, conda-lock to metalock",
+            "what": what,
             "measured": f"{theirs / ours:.0f} x",
             "seconds": ours,
             "conda_lock_seconds": theirs,
@@ -133,7 +136,7 @@ def _raw_engines(cells: list[Cell], settings: Settings, folder: Path, jobs: int)
             "--python", sys.executable,
         ]  # fmt: skip
         environment = uv_environment(settings.index_url, floor=cell.floor if cell.platform.is_macos else None)
-        subprocess.run(command, cwd=work, env=environment, check=True, capture_output=True)
+        run(command, cwd=work, env=environment)
 
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         list(pool.map(compile_one, cells))

@@ -1,6 +1,6 @@
-"""`make bench`: what metalock costs, as ratios to what it can't do without.
+"""`make bench`: measure what metalock costs, in relation to the engines that it needs.
 
-Prints a table and writes benchmarks/results.json. `--only NAME` runs one of them.
+Prints a table and writes benchmarks/results.json, row by row. `--only NAME` runs one of them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import auditing
@@ -18,9 +19,11 @@ import grids
 import locking
 import scaling
 import suite
+from metalock.adapters.files import write_text
+from rows import Row, rows_of
 
 ROOT = Path(__file__).parents[1]
-BENCHMARKS: dict[str, Callable[[Path, Path], list[dict[str, object]]]] = {
+BENCHMARKS: dict[str, Callable[[Path, Path], Iterable[Row]]] = {
     "nothing-to-do": locking.nothing_to_do,
     "scaling": scaling.matrices,
     "from-nothing": locking.from_nothing,
@@ -40,15 +43,20 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", choices=list(BENCHMARKS), action="append", help="repeatable")
-    results: list[dict[str, object]] = []
-    for name in parser.parse_args().only or BENCHMARKS:
+    measure(parser.parse_args().only or list(BENCHMARKS), ROOT / "benchmarks" / "results.json")
+
+
+def measure(names: Sequence[str], path: Path) -> None:
+    """Run these benchmarks; print and save each row as soon as it is there."""
+    results: list[Row] = []
+    for name in names:
         print(f"{name} …", file=sys.stderr)
-        with tempfile.TemporaryDirectory(prefix="metalock-bench-") as folder:
-            results += [{"benchmark": name, **row} for row in BENCHMARKS[name](ROOT, Path(folder))]
-    for row in results:
-        print(f"{row['benchmark']!s:17} {row['what']!s:84} {row['measured']!s:>10}  {row.get('target', '')}")
-    path = ROOT / "benchmarks" / "results.json"
-    path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        with tempfile.TemporaryDirectory(prefix="metalock-bench-", ignore_cleanup_errors=True) as folder:
+            for row in rows_of(name, partial(BENCHMARKS[name], ROOT, Path(folder))):
+                results.append(row)
+                measured = f"{row['measured']!s:>10}  {row.get('target', '')}".rstrip()
+                print(f"{row['benchmark']!s:17} {row['what']!s:84} {measured}", flush=True)
+                write_text(path, json.dumps(results, indent=2) + "\n")
     print(f"written to {path}", file=sys.stderr)
 
 

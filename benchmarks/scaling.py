@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,33 +16,30 @@ from metalock.lock.model import cell_inputs
 from metalock.lock.text import lock_text, parse_lock
 from metalock.platforms import Platform
 from metalock.workspace import LOCK_FILE, open_workspace
+from rows import Row, run
 
 SIZES = (1_000, 10_000)
 PYTHONS = tuple(f"3.{minor}" for minor in range(8, 18))
 
 
-def matrices(root: Path, folder: Path) -> list[dict[str, object]]:
-    """Every cell is locked like the matrix's default environment, with all its packages."""
-    rows: list[dict[str, object]] = []
+def matrices(root: Path, folder: Path) -> Iterator[Row]:
+    """Measure matrices in which every cell is locked like the default environment, with all its packages."""
     for size in SIZES:
         place = folder / str(size)
         place.mkdir()
         command = [sys.executable, __file__, str(root), str(place), str(size)]
-        measured = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        rows += [
-            {
-                "what": f"{size} cells: expand, render and check, for one cell",
-                "measured": f"{measured['seconds'] / size * 1000:.2f} ms",
-                "target": "<= 1 ms",
-                **measured,
-            },
-            {
-                "what": f"{size} cells: peak memory",
-                "measured": f"{measured['peak_mb']:.0f} MB",
-                "target": "< 300 MB",
-            },
-        ]
-    return rows
+        measured = json.loads(run(command))
+        yield {
+            "what": f"{size} cells: expand, render and check, for one cell",
+            "measured": f"{measured['seconds'] / size * 1000:.2f} ms",
+            "target": "<= 1 ms",
+            **measured,
+        }
+        yield {
+            "what": f"{size} cells: peak memory",
+            "measured": f"{measured['peak_mb']:.0f} MB",
+            "target": "< 300 MB",
+        }
 
 
 def write_synthetic(root: Path, place: Path, size: int) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import platform
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 from building import ENV
 from metalock.platforms import platform_of
-from rows import Rows, skipped
+from rows import Rows, run, skipped
 
 IMPORTS = (
     "environment.import", "devices.hide-gpu", "devices.memory-growth",
@@ -40,12 +39,12 @@ def whole(root: Path, folder: Path) -> Rows:
         "--prefix",
         str(prefix),
     ]
-    subprocess.run(build, cwd=root, check=True, capture_output=True)
+    run(build, cwd=root)
     start = time.perf_counter()
     smoke = [*metalock, "smoke", str(prefix), "--env", ENV, "--json"]
-    done = subprocess.run(smoke, cwd=root, check=True, capture_output=True)
+    done = run(smoke, cwd=root)
     wall = time.perf_counter() - start
-    seconds = {row["name"]: float(row["seconds"]) for row in json.loads(done.stdout)["capabilities"]}
+    seconds = {row["name"]: float(row["seconds"]) for row in json.loads(done)["capabilities"]}
     areas: dict[str, float] = {}
     for name, value in seconds.items():
         area = "the first of each process" if name in IMPORTS else name.partition(".")[0]
