@@ -145,10 +145,11 @@ def _channel_of(packed: list[Packed]) -> Channel:
 def _real_packages(source: Path, folder: Path) -> list[Packed]:
     """Pack this interpreter, and the wheels of what the lock takes from conda, with a pip that works."""
     settings = read_settings()
-    index = PackageIndex(settings.index_url)
+    index, cache = PackageIndex(settings.index_url), Cache(settings.cache)
+    cache.prepare()
     lock = parse_lock((source / LOCK_FILE).read_text(encoding="utf-8"))
     packed = [pack_interpreter(Path(sys.executable), subdir=lock.platform)]
-    for seed in seed_wheels(lock, settings.index_url, Cache(settings.cache)):
+    for seed in seed_wheels(lock, settings.index_url, cache):
         wheel = index.find(seed)
         assert wheel is not None, seed.file
         path = fetch(Download(url=wheel.url, file=seed.file, sha256=seed.sha256, size=0), folder)
