@@ -1,5 +1,5 @@
-# Thin over the `metalock` command line, which works without make too: `metalock --help`.
-# PLATFORM and ENV select: make env PLATFORM=osx-arm64, make list ENV=tf2.18-py3.11.
+# Short forms of `metalock` commands, which can be used without make: `metalock --help`.
+# PLATFORM and ENV select environments: make env PLATFORM=osx-arm64, make list ENV=tf2.18-py3.11.
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
@@ -31,7 +31,7 @@ audit: $(STAMP) ## check the wheels of the locks without running them
 verify: $(STAMP) ## build environments, try them, save evidence (ENV=)
 	@$(METALOCK) verify $(select) $(VERIFY)
 
-verify-all: $(STAMP) ## the same for all of this machine's, two at a time
+verify-all: $(STAMP) ## verify all environments of this platform, two at a time
 	@$(METALOCK) verify --jobs 2 $(VERIFY)
 
 grids: $(STAMP) ## compare every TensorFlow with every plugin

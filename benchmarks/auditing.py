@@ -1,4 +1,4 @@
-"""Reading wheels: one TensorFlow against inflating it and against LIEF, and several from nothing."""
+"""Time and memory of reading wheels, compared with inflating them and with LIEF."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ STEPS: dict[str, Callable[[Path, list[str]], None]] = {
 
 
 def step(name: str, wheel: Path) -> dict[str, float]:
-    """Run by `python auditing.py STEP WHEEL`, so that peaks of memory are its own."""
+    """Measure one step; `python auditing.py STEP WHEEL` runs it in a process of its own."""
     with zipfile.ZipFile(wheel) as archive:
         names = [] if name == "ours" else _binaries(archive)
     start, busy = time.perf_counter(), time.process_time()
@@ -112,7 +112,7 @@ def _fetched(index: PackageIndex, package: PipPackage, folder: Path) -> Path:
 
 
 def one_wheel(root: Path, folder: Path) -> Rows:
-    """Turn and turn about, each in a process of its own; the best of each."""
+    """Measure one TensorFlow wheel: each step in turn, in a process of its own; the fastest run counts."""
     index = PackageIndex(read_settings().index_url)
     wheel = _fetched(index, _tensorflow(root, SINGLE), folder)
     runs = {name: [_alone(name, wheel)] for name in STEPS}
@@ -142,7 +142,7 @@ def one_wheel(root: Path, folder: Path) -> Rows:
 
 
 def _look_up(stored: Path) -> tuple[float, float]:
-    """Milliseconds to load, and to ask the biggest library for names of which a half is there."""
+    """Return the milliseconds to load facts, and to look names up in the largest library."""
     with stored.open("rb") as file:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     start = time.perf_counter()
@@ -159,7 +159,7 @@ def _look_up(stored: Path) -> tuple[float, float]:
 
 
 def several_wheels(root: Path, folder: Path) -> Rows:
-    """The library, with nothing in its cache, against downloading and then inflating, one by one."""
+    """Compare reading several wheels with an empty cache to downloading and inflating them one by one."""
     index = PackageIndex(read_settings().index_url)
     packages = [_tensorflow(root, env) for env in SEVERAL]
     plain, library = [], []

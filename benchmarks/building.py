@@ -1,4 +1,4 @@
-"""Building from warm caches: metalock against the raw engines with the same packages, and against conda.
+"""Time of building from warm caches, compared with the engines alone and with conda.
 
 The conda part is an interpreter of this machine, packed and served on loopback, so that no channel is needed;
 the pip part is a real lock's. As a program: the raw engines, on what `_project` has written.
@@ -46,7 +46,7 @@ ENV = f"tf2.18-py{MINOR}"
 
 
 def warm(root: Path, folder: Path) -> Rows:
-    """Both in new processes, in turns, after one build of each that fills the caches."""
+    """Compare metalock with the engines alone, in turns, after one build of each that fills the caches."""
     own = platform_of(sys.platform, platform.machine())
     source = root / "envs" / str(own) / ENV
     what = f"metalock build {ENV}, caches warm, to py-rattler and uv alone"
@@ -158,14 +158,14 @@ def _real_packages(source: Path, folder: Path) -> list[Packed]:
 
 
 def _python_packages() -> list[Packed]:
-    """Stand-ins: the four that the locks take from conda."""
+    """Pack placeholders for the four packages that the locks take from conda."""
     versions = {"packaging": "26.3", "pip": "26.2", "setuptools": "81.0.0", "wheel": "0.47.0"}
     wheels = [make_wheel(name, version) for name, version in versions.items()]
     return [pack_wheel(wheel.body, wheel.file) for wheel in wheels]
 
 
 def _project(root: Path, folder: Path, packed: list[Packed]) -> Path:
-    """The matrix, and one lock of it with another conda part."""
+    """Write a project with the matrix and one lock, whose conda part is `packed`; return its folder."""
     folder.mkdir()
     shutil.copy(root / "matrix.toml", folder)
     workspace = open_workspace(folder / "matrix.toml")
@@ -181,7 +181,7 @@ def _project(root: Path, folder: Path, packed: list[Packed]) -> Path:
 
 
 def _raw(source: Path, prefix: Path) -> None:
-    """No check, no marker, no lock file: the same records and the same requirements."""
+    """Install the same packages with the engines alone: no check, no marker, no lock file."""
     from rattler import Subdir, install
 
     settings = read_settings()

@@ -1,4 +1,4 @@
-"""The whole grid of tensorflow-metal on arm64: from what is cached, and from nothing."""
+"""Time of the whole grid of tensorflow-metal on arm64, with a full and with an empty cache."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RUNS = 5
 
 
 def cached(_root: Path, _folder: Path) -> Rows:
-    """The command in a new process, with its start and the index pages; and comparing alone, likewise."""
+    """Measure the command in a new process, and in another one the comparison alone."""
     count = len(json.loads(_command()))
     whole, alone = [], []
     for _ in range(RUNS):
@@ -50,7 +50,7 @@ def cached(_root: Path, _folder: Path) -> Rows:
 
 
 def from_nothing(_root: Path, folder: Path) -> Rows:
-    """Against downloading and inflating the same wheels' binaries, one after another, right before."""
+    """Compare an empty cache with downloading and inflating the same wheels one by one."""
     index = PackageIndex(read_settings().index_url)
     grid = choose_pairs(PLUGIN, PLATFORM, index)
     wheels = {wheel.file: wheel for pair in grid for wheel in pair.wheels_to_read()}
@@ -95,7 +95,7 @@ def _inflated(wheel: IndexWheel, folder: Path) -> int:
 
 
 def _compare_all() -> float:
-    """Run in a process of its own: what has been looked up once is remembered."""
+    """Return the seconds of comparing all pairs; only the first call in a process counts."""
     settings = read_settings()
     cache = Cache(settings.cache)
     index = PackageIndex(settings.index_url, cache)

@@ -1,4 +1,4 @@
-"""Locking the real matrix: with nothing to do, and from nothing against the raw engines."""
+"""Time of locking the real matrix, compared with the engines alone and with conda-lock."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RUNS = 9
 
 
 def nothing_to_do(root: Path, _folder: Path) -> Rows:
-    """Wall time of the command in a new process, imports included: the median."""
+    """Measure the command in a new process when every lock is current; the median counts."""
     seconds = []
     for _ in range(RUNS):
         start = time.perf_counter()
@@ -50,7 +50,7 @@ def nothing_to_do(root: Path, _folder: Path) -> Rows:
 
 
 def from_nothing(root: Path, folder: Path) -> Rows:
-    """The raw engines before and after metalock, so that warm caches and a busy machine favour neither."""
+    """Lock everything, and compare with the engines alone, which run before and after it."""
     settings = read_settings()
     cells = _available(root)
     channels = cells[0].channels
@@ -115,7 +115,7 @@ def against_conda_lock(root: Path, folder: Path) -> Rows:
 
 
 def _raw_engines(cells: list[Cell], settings: Settings, folder: Path, jobs: int) -> None:
-    """The same py-rattler solves and uv calls, and nothing else: no lock, no file of ours."""
+    """Run the same py-rattler solves and uv calls, and write no lock."""
     requests = {conda_request(cell) for cell in cells}
     pythons = dict(asyncio.run(_solve_all(sorted(requests, key=str), settings, folder / "raw-repodata")))
     uv = uv_path()

@@ -1,4 +1,4 @@
-"""What the readers cost on a real wheel, against inflating it and against LIEF.
+"""Time of the binary readers on a real wheel, compared with inflating it and with LIEF.
 
 `python benchmarks/readers.py WHEEL... [--all] [--json FILE]`: of each TensorFlow wheel the three
 libraries that plugins link, or all binaries. Each step runs alone, in a process of its own.
@@ -76,7 +76,7 @@ def through_lief(wheel: Path, names: list[str], _: Path) -> dict[str, float]:
 
 
 def lookups(_: Path, names: list[str], cached: Path) -> dict[str, float]:
-    """Load the fingerprint afresh and ask for names of which a half is there."""
+    """Load the fingerprint again and look up names, half of which exist."""
     with cached.open("rb") as file:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     exports = [one.name for one in load(mapped)[names[0]].exports]
@@ -125,7 +125,7 @@ def alone(name: str, wheel: Path, cached: Path, *, everything: bool) -> dict[str
 
 
 def measure(wheel: Path, *, everything: bool, runs: int, with_lief: bool) -> dict[str, object]:
-    """Take the best run of each step, turn and turn about, as other work may come between."""
+    """Return the fastest run of each step; the steps run in turns, as the machine may be busy."""
     with tempfile.TemporaryDirectory() as directory:
         cached = Path(directory) / "fingerprint"
         names = [name for name in STEPS if with_lief or name != "lief"]

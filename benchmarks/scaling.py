@@ -1,4 +1,4 @@
-"""Synthetic matrices of 1,000 and 10,000 cells: time a cell and peak memory, each in a process of its own."""
+"""Time for each cell and peak memory with synthetic matrices of 1,000 and 10,000 cells."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def matrices(root: Path, folder: Path) -> Iterator[Row]:
 
 
 def write_synthetic(root: Path, place: Path, size: int) -> None:
-    """A matrix of `size` cells on two platforms, and all its environments."""
+    """Write a matrix of `size` cells on two platforms, and all its environments."""
     model = open_workspace(root / "matrix.toml")
     locks = {}
     for platform in (Platform.OSX_ARM64, Platform.LINUX_64):
@@ -70,7 +70,7 @@ def write_synthetic(root: Path, place: Path, size: int) -> None:
 
 
 def measure(place: Path) -> dict[str, float]:
-    """Seconds of parsing, expanding, rendering and comparing; peak megabytes of this process."""
+    """Return the seconds to parse, expand, render and compare, and the peak megabytes of this process."""
     start = time.perf_counter()
     workspace = open_workspace(place / "matrix.toml")
     findings = list(check_drift(workspace, list(workspace.cells()), tuple(Platform)))

@@ -1,4 +1,4 @@
-"""The smoke suite in one environment, alone on a machine: how long, and what of it TensorFlow's import is."""
+"""Time of the smoke suite in one environment, and the part of it that importing TensorFlow takes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ IMPORTS = (
 
 
 def whole(root: Path, folder: Path) -> Rows:
-    """Of a venv, since that needs no channel."""
+    """Measure the suite in a venv, which needs no channel."""
     own = platform_of(sys.platform, platform.machine())
     what = f"metalock smoke, {ENV}, seconds"
     if not (root / "envs" / str(own) / ENV).is_dir():

@@ -124,7 +124,7 @@ def test_the_readmes_table(workspace: Workspace) -> None:
     readme.write_text(with_table(readme.read_text(), list(workspace.cells()), {}))
     assert list(check_readme(workspace, {})) == []
     readme.write_bytes(b"\xff")
-    with pytest.raises(UsageError, match=r"README\.md can't be read"):
+    with pytest.raises(UsageError, match=r"README\.md cannot be read"):
         list(check_readme(workspace, {}))
 
 

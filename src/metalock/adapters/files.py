@@ -25,7 +25,7 @@ def read_text(path: Path) -> str:
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} can't be read: {error}") from None
+        raise UsageError(f"{path} cannot be read: {error}") from None
 
 
 def write_text(path: Path, text: str) -> bool:
