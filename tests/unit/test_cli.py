@@ -210,3 +210,21 @@ def test_needs_are_columns_by_any_name() -> None:
         "keras",
     )
     assert NeedsType().convert((), None, None) == ()
+
+
+def test_an_updated_document_may_be_a_link_but_no_device(folder: Path) -> None:
+    (folder / "docs").mkdir()
+    (folder / "docs" / "table.md").write_text(f"{BEGIN}\n{END}\n")
+    (folder / "docs" / "table.md").chmod(0o640)
+    for name in ("table.md", "page.md"):
+        (folder / f"link-to-{name}").symlink_to(f"docs/{name}")
+    assert run("list", "--update", "link-to-table.md").exit_code == 0
+    assert run("answers", "--update", "link-to-page.md").exit_code == 0
+    assert "tf2.18" in (folder / "docs" / "table.md").read_text()
+    assert (folder / "docs" / "table.md").stat().st_mode & 0o777 == 0o640
+    assert (folder / "docs" / "page.md").read_text().startswith("# ")
+    assert (folder / "link-to-table.md").is_symlink()
+    assert (folder / "link-to-page.md").is_symlink()
+    refused = run("answers", "--update", "/dev/null")
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith("error: /dev/null is not a regular file\n")

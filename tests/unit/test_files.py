@@ -166,6 +166,24 @@ def test_a_full_disk_is_reported_with_the_file(tmp_path: Path, monkeypatch: pyte
         assert not has_leftovers(tmp_path)
 
 
+def test_a_failing_last_step_puts_the_old_folder_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def failing(path: Path, target: Path) -> Path:
+        if path.name.startswith(NEW):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return rename(path, target)
+
+    plant(tmp_path, {"env/a": "old"})
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(OSError, match="Input/output"):
+        replace_folder(tmp_path / "env", {"a": "new"})
+    assert tree(tmp_path) == {"env/a": "old"}
+    assert not has_leftovers(tmp_path)
+
+
 def test_replace_folder(tmp_path: Path) -> None:
     folder = tmp_path / "env"
     replace_folder(folder, {"a": "1", "b": "1"})
