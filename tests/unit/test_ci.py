@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner
-from samples import MATRIX, all_cells, locked_workspace
+from samples import MATRIX, all_cells, host_of, locked_workspace
 
 from metalock.ci import MAC_WITH_METAL, Wanted, cells_to_verify, job_matrix
 from metalock.cli import main
-from metalock.evidence.model import SMOKE_FILE, Evidence, Observation, Observed, evidence_text
+from metalock.evidence.model import SMOKE_FILE, Evidence, Observation, Observed
+from metalock.evidence.text import evidence_text
 from metalock.lock.text import lock_digest
 from metalock.matrix.model import Cell
 from metalock.workspace import LOCK_FILE, Workspace
@@ -35,7 +36,7 @@ def record(
         lock=digest or lock_digest(lock),
         date="2026-11-20",
         backend="conda",
-        host={},
+        host=host_of(cell.platform),
         observations=(Observation(name=tried, observed=Observed.PASSED),),
     )
     (workspace.folder(cell) / SMOKE_FILE).write_text(evidence_text(evidence, lock))
@@ -49,7 +50,7 @@ def test_what_has_evidence_for_its_lock_is_left_out(workspace: Workspace) -> Non
     cells = {cell.name: cell for cell in workspace.cells()}
     assert sorted(names(workspace)) == sorted(cells)
     record(workspace, cells["linux-64/tf2.18-py3.10"])
-    record(workspace, cells["linux-64/tf2.18-py3.11"], digest="another")
+    record(workspace, cells["linux-64/tf2.18-py3.11"], digest="0" * 64)
     assert sorted(names(workspace)) == sorted(cells.keys() - {"linux-64/tf2.18-py3.10"})
     assert sorted(names(workspace, again=True)) == sorted(cells)
     (workspace.folder(cells["osx-arm64/tf2.18-py3.10"]) / LOCK_FILE).unlink()

@@ -42,7 +42,8 @@ def smoke_command(
     there. Exits with 1 if an outcome is not what the contract expects.
     """
     from metalock.adapters.settings import read_settings
-    from metalock.evidence.model import Outcome, counts_of, evidence_text
+    from metalock.evidence.model import Outcome, counts_of
+    from metalock.evidence.text import evidence_text
     from metalock.prefix.choose import this_platform
     from metalock.prefix.read import backend_of
     from metalock.smoke.attempt import summary_lines, try_prefix
