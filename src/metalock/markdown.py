@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from metalock.untrusted import one_line
+from metalock.untrusted import one_line, printable
 
 _SPECIAL = re.compile(
     r"""
@@ -68,8 +68,9 @@ def code(value: str) -> str:
     return f"{fence} {shown} {fence}" if longest else f"`{shown}`"
 
 
-def inline(line: str) -> str:
+def inline(part: str) -> str:
     """Return a part of a line as literal text, with the spaces around it."""
+    line = printable(re.sub(r"\s", " ", part))
     return _SPECIAL.sub(lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), line)
 
 

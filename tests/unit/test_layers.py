@@ -20,6 +20,8 @@ LAYERS: list[list[str]] = [
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 PEERS = {
     ("checks", "overview"),
+    ("locking", "audit"),
+    ("locking", "evidence"),
     ("overview", "audit"),
     ("overview", "evidence"),
     ("smoke", "evidence"),

@@ -40,15 +40,7 @@ def _runs(environments: Sequence[TriedEnvironment]) -> list[Evidence]:
 
 def hosts_of(environments: Sequence[TriedEnvironment]) -> str:
     """Return the machines as Markdown; nothing in the evidence names one."""
-    return markdown.text("; ".join(sorted({_host(run) for run in _runs(environments)})))
-
-
-def _host(run: Evidence) -> str:
-    system, processor = (str(run.host.get(key, "")) for key in ("system", "cpu"))
-    parts = [system or "a machine", processor, *(f"GPU {name}" for name in run.gpus)]
-    if run.host.get("translated"):
-        parts.append("Rosetta")
-    return ", ".join(part for part in parts if part)
+    return markdown.text("; ".join(sorted({run.machine for run in _runs(environments)})))
 
 
 def measured_lines(

@@ -107,6 +107,15 @@ class Evidence:
         found = self.host.get("gpus")
         return [str(name) for name in found] if isinstance(found, list) else []
 
+    @property
+    def machine(self) -> str:
+        """Return the machine in words: system, processor, GPUs; nothing in the evidence names it."""
+        system, processor = (str(self.host.get(key, "")) for key in ("system", "cpu"))
+        parts = [system or "a machine", processor, *(f"GPU {name}" for name in self.gpus)]
+        if self.host.get("translated"):
+            parts.append("Rosetta")
+        return ", ".join(part for part in parts if part)
+
     def results(self, lock: Lock) -> list[Result]:
         """Return the results of the capabilities that the contract still has, in the contract's order."""
         return judge(self.observations, situation_of(lock, self.host))
