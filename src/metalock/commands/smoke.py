@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from metalock.adapters.console import make_reporter, out, say
-from metalock.commands.options import PlatformType, exits_with_its_code, with_matrix
+from metalock.commands.options import PlatformType, exits_with_its_code, today, with_matrix
 from metalock.errors import UsageError
 from metalock.matrix.expand import select
 from metalock.platforms import Platform
@@ -64,7 +63,7 @@ def smoke_command(
         prefix=prefix,
         python=prefix / "bin" / "python",
         backend=backend_of(prefix),
-        date=datetime.now(UTC).date().isoformat(),
+        date=today().isoformat(),
         settings=read_settings(),
         only=only,
     )
