@@ -80,7 +80,9 @@ def one_line(text: str, most: int | None = None) -> str:
 
 def printable(text: str) -> str:
     """Return the text with its lines and tabs, and without other control characters."""
-    return "".join(char if _is_shown(char) else "\N{REPLACEMENT CHARACTER}" for char in text)
+    if is_text(text):
+        return text
+    return "".join(char if is_text(char) else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def is_line(text: str, most: int) -> bool:
@@ -93,8 +95,9 @@ def is_number(value: object, least: int, most: int) -> TypeGuard[int | float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most
 
 
-def _is_shown(char: str) -> bool:
-    return char.isprintable() or char in "\n\t"
+def is_text(text: str) -> bool:
+    """Return whether the text is printable but for its lines and tabs."""
+    return text.isprintable() or text.replace("\n", " ").replace("\t", " ").isprintable()
 
 
 class Fields:
@@ -135,16 +138,17 @@ class Fields:
     def lines(self, key: str, *, most: int) -> str:
         """Return a string of several lines, otherwise printable."""
         value = self._table.get(key)
-        if isinstance(value, str) and len(value) <= most and all(map(_is_shown, value)):
+        if isinstance(value, str) and len(value) <= most and is_text(value):
             return value
         return self._missing(key, f"expected text of at most {most} printable characters", "")
 
     def one_of(self, key: str, choices: type[Choice]) -> Choice:
         """Return a member of the enumeration."""
         value = self._table.get(key)
-        if isinstance(value, str) and value in set(choices):
-            return choices(value)
-        return self._missing(key, f"expected one of {', '.join(choices)}", next(iter(choices)))
+        try:
+            return choices(str(value))
+        except ValueError:
+            return self._missing(key, f"expected one of {', '.join(choices)}", next(iter(choices)))
 
     def whole(self, key: str, least: int, most: int) -> int:
         """Return an integer between the bounds."""
@@ -171,7 +175,8 @@ class Fields:
         """Return the items of an array, each with its path."""
         value = self._table.get(key)
         if isinstance(value, list) and len(value) <= most:
-            return [(join(join(self._path, key), index), item) for index, item in enumerate(value)]
+            path = join(self._path, key)
+            return [(f"{path}[{index}]", item) for index, item in enumerate(value)]
         return self._missing(key, f"expected an array of at most {most} items", [])
 
     def strings(self, key: str, *, most: int, length: int = LINE) -> list[str]:
