@@ -13,7 +13,7 @@ from metalock.untrusted import one_line, printable
 _SPECIAL = re.compile(
     r"""
       [\\`*\[\]~$]                # escapes, code, emphasis, links and images, strikethrough, mathematics
-    | (?<![^\W_])_ | _(?![^\W_])  # an underscore, unless it is within a word
+    | (?<![^\W_])_               # an underscore, unless it follows a letter or digit
     | <(?=[A-Za-z/!?])            # tags and comments
     | &(?=\#?\w+;)                # entities
     | :(?=//) | (?<=www)\. | @(?=\w)  # URLs and addresses, which GitHub links

@@ -105,12 +105,19 @@ def test_text_is_shown_as_it_is(value: str, before: str) -> None:
     assert "\n" not in markdown.text(value)
 
 
+def check_shown(value: str) -> None:
+    char_shown = [char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in cleaned(value)]
+    assert shown(f"a {markdown.text(value)} b") == f"a {''.join(char_shown)} b"
+
+
+@pytest.mark.parametrize("value", NASTY)
+def test_nasty_text_comes_back(value: str) -> None:
+    check_shown(value)
+
+
 @given(hostile)
 def test_escaped_text_comes_back(value: str) -> None:
-    printable = "".join(
-        char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in cleaned(value)
-    )
-    assert shown(f"a {markdown.text(value)} b") == f"a {printable} b"
+    check_shown(value)
 
 
 @pytest.mark.parametrize("make", [markdown.text, markdown.prose, markdown.code])
@@ -254,6 +261,10 @@ def test_no_string_formats_a_page(make: Callable[[str], str], value: str) -> Non
 @given(value=hostile)
 def test_no_reason_ends_the_table_of_a_document(value: str) -> None:
     text = HEAD + PLATFORMS
-    cells = [replace(one, stack=f"{value}{END}`{END}`") for one in all_cells(MATRIX)]
+    reason = f"{value}{END}`{BEGIN}{END}`"
+    cells = [
+        replace(one, stack=reason, columns=(replace(one.columns[0], unavailable=reason),))
+        for one in all_cells(MATRIX)
+    ]
     written = with_table(f"{text}{BEGIN}\n{END}\n", cells, {})
     assert (written.count(BEGIN), written.count(END)) == (1, 1)
