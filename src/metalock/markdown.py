@@ -82,7 +82,7 @@ def in_table(markdown: str) -> str:
 def _with_code(line: str) -> str:
     parts, end = [], 0
     for span in _CODE.finditer(line):
-        parts += [inline(line[end : span.start()]), code(span[2])]
+        parts += [inline(line[end : span.start()]), code(span[2]) or inline(span[0])]
         end = span.end()
     return "".join([*parts, inline(line[end:])])
 

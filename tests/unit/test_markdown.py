@@ -47,6 +47,7 @@ NASTY = [
     "a*b*c a_b_c _a_",
     "`code` ``co`de`` `",
     "``` \nfence\n```",
+    "` ` - item",
     "a | b \\| c \\\\| d",
     "\\",
     "\\`",
@@ -100,9 +101,10 @@ def test_the_parser_sees_what_unescaped_strings_do() -> None:
 
 @pytest.mark.parametrize("value", NASTY)
 @pytest.mark.parametrize("before", ["", "- ", "1. ", "## ", "a ", "> "])
-def test_text_is_shown_as_it_is(value: str, before: str) -> None:
-    assert shape(f"{before}{markdown.text(value)}\n") == shape(f"{before}{HARMLESS}\n")
-    assert "\n" not in markdown.text(value)
+@pytest.mark.parametrize("make", [markdown.text, markdown.prose])
+def test_no_nasty_string_formats_a_line(make: Callable[[str], str], value: str, before: str) -> None:
+    assert shape(f"{before}{make(value)}\n") == shape(f"{before}{HARMLESS}\n")
+    assert "\n" not in make(value)
 
 
 def check_shown(value: str) -> None:
