@@ -111,3 +111,13 @@ def test_scripts_of_workflows_take_values_from_variables(path: Path) -> None:
     scripts = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
     assert scripts
     assert not [script for script in scripts if "${{" in script]
+
+
+def test_what_goes_into_a_summary_is_escaped() -> None:
+    """A summary is Markdown: `metalock diff` escapes, and other output is indented, so that it is code."""
+    text = "".join(path.read_text(encoding="utf-8") for path in sorted(WORKFLOWS.glob("*.yml")))
+    lines = [line.strip() for line in text.splitlines() if "GITHUB_STEP_SUMMARY" in line]
+    assert len(lines) == 2
+    assert lines[0].startswith("make --no-print-directory diff ")
+    assert "tr '\\r' '\\n' <" in lines[1]
+    assert "sed 's/^/    /'" in lines[1]
