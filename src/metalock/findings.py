@@ -45,6 +45,7 @@ class CheckRule(Rule):
     ORPHAN = "D005", "every locked environment is in the matrix"
     TABLE = "D006", "the README's table is what the matrix gives"
     ANSWERS = "D007", "the page of answers is what the contract and the evidence give"
+    EVIDENCE = "D008", "recorded evidence is valid: it satisfies its schema, and its day is not in the future"
     APPEARED = "I001", "what the matrix calls unavailable has no wheel"
     GONE = "I002", "locked wheels are on the index"
     CHANGED = "I003", "locked wheels have the sha256 that was locked"

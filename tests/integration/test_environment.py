@@ -29,7 +29,8 @@ from metalock.adapters.fetch import Download, fetch
 from metalock.adapters.index import PackageIndex
 from metalock.adapters.settings import read_settings
 from metalock.adapters.uv_install import find_interpreter
-from metalock.evidence.model import Outcome, counts_of, parse_evidence
+from metalock.evidence.model import Outcome, counts_of
+from metalock.evidence.text import parse_evidence
 from metalock.lock.model import Lock
 from metalock.lock.text import lock_digest, lock_text, parse_lock
 from metalock.platforms import platform_of
@@ -113,8 +114,7 @@ def test_an_environment_is_what_the_contract_says(env: str, tmp_path: Path) -> N
         )
     assert done.returncode == 0, done.stdout + done.stderr
     text = (tmp_path / "envs" / str(HERE) / env / "smoke.json").read_text(encoding="utf-8")
-    evidence = parse_evidence(text.encode())
-    assert evidence is not None
+    evidence = parse_evidence(text.encode(), lock.platform)
     assert (evidence.backend, evidence.lock) == ("conda", lock_digest(lock))
     counts = counts_of(evidence.results(lock))
     assert Outcome.UNEXPECTED not in counts

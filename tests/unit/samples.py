@@ -15,6 +15,7 @@ from metalock.lock.text import lock_text
 from metalock.matrix.expand import expand
 from metalock.matrix.model import Cell
 from metalock.matrix.parse import parse_matrix
+from metalock.platforms import Platform
 from metalock.workspace import LOCK_FILE, Workspace, open_workspace
 
 CHANNEL = "https://conda.anaconda.org/conda-forge"
@@ -56,6 +57,12 @@ def faults_of(text: str) -> tuple[str, ...]:
 
 def sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def host_of(platform: Platform) -> dict[str, object]:
+    """What evidence of a machine of that platform has to state."""
+    system = "macOS 15.1" if platform.is_macos else "Debian GNU/Linux 12 (bookworm)"
+    return {"system": system, "machine": platform.machine, "gpus": []}
 
 
 def conda(

@@ -14,10 +14,11 @@ from metalock.answers.measurements import speed_verdict
 from metalock.answers.model import State, Track, TriedEnvironment, label, span, track_of
 from metalock.answers.page import page
 from metalock.answers.questions import Claim, Question, own_questions, parse_questions
-from metalock.answers.sentences import code, line, sentence, source_link, verdict
+from metalock.answers.sentences import line, sentence, source_link, verdict
 from metalock.errors import MatrixError
 from metalock.evidence.contract import Capability, Expected, Situation, contract, parse_contract
 from metalock.evidence.model import Evidence, Observation, Observed, Result
+from metalock.markdown import code
 from metalock.platforms import Platform, parse_release
 from metalock.workspace import open_workspace
 
@@ -155,7 +156,7 @@ def test_what_was_not_tried_is_said_to_be_expected() -> None:
 def test_pythons_may_differ() -> None:
     found = sentence(track(FLOW, places=[linux("tf2.9", "3.8", PASSED, RAISED), *PLACES[1:]]))
     assert found == (
-        "In TensorFlow 2.9 it comes out other than the contract says on Python 3.8: `expected: works; "
+        "In TensorFlow 2.9 its outcome is not what the contract says on Python 3.8: `expected: works; "
         f"observed: raised ({GONE})`. It works on Python 3.10. From TensorFlow 2.13 on it works."
     )
 
@@ -174,7 +175,7 @@ def claim(holds_if: Expected) -> Claim:
         ),
         (PLACES[:2], Expected.WORKS, "it holds in TensorFlow 2.9 (every version that was tried)."),
         (PLACES[2:3], Expected.WORKS, "it does not hold in TensorFlow 2.13 (every version that was tried)."),
-        (PLACES[5:], Expected.WORKS, "Not tried yet, so nothing is said of it."),
+        (PLACES[5:], Expected.WORKS, "Not tried yet, so nothing is known of it."),
         (
             [linux("tf2.18", "3.9", PASSED), *PLACES[2:]],
             Expected.UNSUPPORTED,
@@ -199,7 +200,7 @@ def test_measured_speeds_decide_too() -> None:
         "On Linux it holds in 2 of 3 environments: 0.5 times the speed in the median, 0.25 to 1.5."
     )
     wrong = linux("tf2.9", "3.8", PASSED, replace(RAISED, values={"mine": 10, "theirs": 40}))
-    assert speed_verdict(said, [wrong], "Linux") == "Not measured yet, so nothing is said of it."
+    assert speed_verdict(said, [wrong], "Linux") == "Not measured yet, so nothing is known of it."
     assert "It is slow. **On Linux it holds in 2 of 3" in page(
         [Question(text="?", claims=(said,))], CAPABILITIES, places
     )
@@ -219,7 +220,7 @@ def test_page() -> None:
     assert text == page([QUESTION], CAPABILITIES, PLACES)
     lines = text.splitlines()
     assert [found for found in lines if found.startswith("## ")] == [
-        "## What stands behind it",
+        "## What this page is based on",
         "## Does it | work on my M1?",
         "## Why does the import of ImageDataGenerator fail?",
         "## Are the numbers of my GPU right?",
@@ -228,7 +229,7 @@ def test_page() -> None:
     assert "| Linux | 5 of 5 | 5 venv | Debian 12, Xeon | 2026-11-20 | 0 |" in lines
     assert "| Apple silicon | none of 3, nothing on a Mac | - | - | - | - |" in lines
     assert "By hand." in lines
-    assert "- What people say: It fails. **Not tried yet, so nothing is said of it.**" in lines
+    assert "- Common claim: It fails. **Not tried yet, so nothing is known of it.**" in lines
     assert "More: [the grid](compatibility/grid.md)." in lines
 
 
@@ -246,7 +247,7 @@ def test_a_questions_table() -> None:
         ),
         "| `flow` yields batches \\| and images | ✔ | ✔ | ✔ |",
     ]
-    assert "Behind this: 5 environments on Debian 12, Xeon." in lines
+    assert "Based on 5 environments on Debian 12, Xeon." in lines
     assert "**Apple silicon**: not tried on a Mac." in lines
     assert (
         "| `flow` yields batches \\| and images: images per second | Linux | 12.3 | 100 | 300 | 2.9 to 2.13 |"
@@ -269,7 +270,7 @@ def test_a_mac_that_was_tried_has_a_table_of_its_own() -> None:
     tried = place(Sample(MAC, "tf2.13", "3.11", {"images.relu@gpu": broken}, ("Apple M1",)))
     lines = page([], CAPABILITIES, [*PLACES[:5], tried]).splitlines()
     assert "| relu clips at zero (on the GPU) | broken |" in lines
-    assert "Behind this: 1 environment on Debian 12, Xeon, GPU Apple M1." in lines
+    assert "Based on 1 environment on Debian 12, Xeon, GPU Apple M1." in lines
 
 
 def test_an_answer_by_hand_waits_for_what_carries_it() -> None:
@@ -287,7 +288,7 @@ def test_a_question_that_nothing_tries_says_so() -> None:
     [("x\ny", "`x`"), ("a `b`", "`` a `b` ``"), ("``a", "``` ``a ```"), ("<prefix>", "`<prefix>`")],
 )
 def test_errors_are_one_line_of_code(text: str, shown: str) -> None:
-    assert code(text) == shown
+    assert code(line(text)) == shown
     assert len(line("x" * 999)) == 200
 
 

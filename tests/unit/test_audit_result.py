@@ -28,7 +28,7 @@ from metalock.audit.result import (
 )
 from metalock.audit.rules import AuditRule
 from metalock.audit.run import Audited, audit_cells, audit_lock
-from metalock.audit.store import read_audit
+from metalock.audit.store import AuditStatus, audit_statuses, read_audit
 from metalock.audit.wheel_cache import WheelLibrary
 from metalock.cli import main
 from metalock.errors import FetchError, MetalockError, NothingSelectedError, UnreadableWheelError
@@ -37,6 +37,7 @@ from metalock.lock.model import Lock, PipPackage
 from metalock.lock.text import lock_digest
 from metalock.matrix.model import Cell
 from metalock.platforms import Platform
+from metalock.untrusted import InvalidFileError
 from metalock.workspace import LOCK_FILE, Workspace
 
 GRAVE = Finding(rule=AuditRule.SYMBOL, package="a 1.0", where="a/x.so", detail="so", names=("_TF_A", "é"))
@@ -72,40 +73,109 @@ def with_finding(**values: object) -> bytes:
     return changed(findings=[{**finding_dict(GRAVE), **values}])
 
 
+def with_wheels(wheels: int, *findings: Finding) -> bytes:
+    return audit_text(make_audit(mac_lock(), wheels=wheels, binaries=0, findings=findings)).encode()
+
+
 @pytest.mark.parametrize(
-    "data",
+    ("data", "fault"),
     [
-        b"",
-        b"\xff\xfe",
-        b"null",
-        b"[]",
-        b"{}",
-        b'"schema"',
-        b"[" * 100_000,
-        b'{"schema": ' + b"1" * 10_000 + b"}",
-        audit_text(audit_of(GRAVE)).encode()[:-20],
-        changed(schema=0),
-        changed(wheels="many"),
-        changed(wheels=None),
-        changed(wheels=float("inf")),
-        changed(wheels=float("nan")),
-        changed(findings=None),
-        changed(findings=1),
-        changed(findings=["A402"]),
-        changed(findings=[None]),
-        with_finding(rule="A999"),
-        with_finding(rule=None),
-        changed(findings=[{"rule": "A402"}]),
+        (b"", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b"null", "file: expected an object"),
+        (b"[]", "file: expected an object"),
+        (b"{}", "schema: missing"),
+        (b'"schema"', "file: expected an object"),
+        (b"[" * 100_000, "not JSON"),
+        (b'{"schema": ' + b"1" * 10_000 + b"}", "not JSON"),
+        (audit_text(audit_of(GRAVE)).encode()[:-20], "not JSON"),
+        (changed(schema=0), "schema: expected an integer from"),
+        (changed(lock="d"), "lock: expected one line"),
+        (changed(more=1), "more: unknown key"),
+        (changed(wheels="many"), "wheels: expected an integer"),
+        (changed(wheels=None), "wheels: expected an integer"),
+        (changed(wheels=True), "wheels: expected an integer"),
+        (changed(wheels=-1), "wheels: expected an integer"),
+        (changed(wheels=10**400), "wheels: expected an integer"),
+        (changed(wheels=float("inf")), "not JSON: Infinity"),
+        (changed(wheels=float("nan")), "not JSON: NaN"),
+        (changed(binaries=1.5), "binaries: expected an integer"),
+        (changed(meaning="a\n# b"), "meaning: expected one line"),
+        (changed(findings=None), "findings: expected an array"),
+        (changed(findings=1), "findings: expected an array"),
+        (changed(findings=["A402"]), "findings[0]: expected an object"),
+        (changed(findings=[None]), "findings[0]: expected an object"),
+        (changed(findings=[{"rule": "A402"}]), "findings[0].package: missing"),
+        (changed(verdict="loads"), "verdict: the findings give fails"),
+        (changed(verdict="unreadable"), "verdict: the findings give fails"),
+        (changed(verdict="works"), "verdict: expected one of"),
+        (changed(findings=[]), "verdict: the findings give loads"),
+        (with_wheels(0), "wheels: nothing was audited"),
+        (with_finding(rule="A999"), "findings[0].rule: there is no such rule"),
+        (with_finding(rule=None), "findings[0].rule: expected one line"),
+        (with_finding(path="a\x1b[31m"), "findings[0].path: expected one line"),
+        (with_finding(detail="a\n# b"), "findings[0].detail: expected one line"),
+        (with_finding(package="x" * 2001), "findings[0].package: expected one line"),
+        (with_finding(names="_TF_A"), "findings[0].names: expected an array"),
+        (with_finding(names=[1]), "findings[0].names[0]: expected one line"),
+        (with_finding(names=["a\nb"]), "findings[0].names[0]: expected one line"),
+        (with_finding(more=1), "findings[0].more: unknown key"),
+    ],
+)  # fmt: skip
+def test_what_is_no_audit(data: bytes, fault: str) -> None:
+    with pytest.raises(InvalidFileError) as caught:
+        parse_audit(data)
+    assert any(found.startswith(fault) for found in caught.value.faults), caught.value.faults
+
+
+def test_any_name_in_a_wheel_can_be_recorded() -> None:
+    odd = Finding(
+        rule=AuditRule.SYMBOL,
+        package="a 1.0\n",
+        where="a\n# b/\udcff.so",
+        detail="\x1b[31m" + "x" * 3000,
+        names=("_a\x00b", "y" * 20_000),
+    )
+    audit = audit_of(odd)
+    assert parse_audit(audit_text(audit).encode()) == audit
+    assert audit.findings[0].where == "a # b/\N{REPLACEMENT CHARACTER}.so"
+
+
+def test_all_wheels_of_the_lock_were_audited(workspace: Workspace) -> None:
+    """Fewer only where the others could not be read, which is a finding."""
+    cell = linux(workspace)[0]
+    lock = workspace.state(cell).lock
+    assert lock is not None
+    path = workspace.folder(cell) / AUDIT_FILE
+
+    def status(wheels: int, *findings: Finding) -> AuditStatus:
+        audit = make_audit(lock, wheels=wheels, binaries=1, findings=findings)
+        path.write_text(audit_text(audit))
+        return audit_statuses(workspace, [workspace.state(cell)])[cell.name]
+
+    assert len(lock.pip) == 1
+    assert status(1).verdict is Verdict.LOADS
+    assert status(2).fault == "wheels: 2 were audited, the lock has 1"
+    assert status(0).fault == "wheels: nothing was audited"
+    assert status(0, GRAVE).fault == "wheels: 0 were audited, the lock has 1"
+    unreadable = Finding(rule=AuditRule.UNREADABLE, package="a 1.0", detail="no")
+    assert status(0, unreadable) == AuditStatus(is_stale=True)
+    assert (status(0).words, read_audit(workspace, cell, lock)) == ("not audited", None)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (AuditStatus(), "not audited"),
+        (AuditStatus(is_stale=True), "stale"),
+        (AuditStatus(fault="no"), "not audited"),
+        (AuditStatus(verdict=Verdict.FAILS), "fails"),
+        (AuditStatus(verdict=Verdict.LOADS, warnings=1), "loads, 1 warning"),
+        (AuditStatus(verdict=Verdict.LOADS, warnings=2), "loads, 2 warnings"),
     ],
 )
-def test_what_is_no_audit(data: bytes) -> None:
-    assert parse_audit(data) is None
-
-
-def test_odd_names_are_left_out() -> None:
-    audit = parse_audit(with_finding(names="_TF_A"))
-    assert audit is not None
-    assert audit.findings[0].names == ()
+def test_words(status: AuditStatus, words: str) -> None:
+    assert (status.words, status.short) == (words, words.partition(",")[0])
 
 
 # Reports.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from samples import MATRIX, locked_workspace
+from samples import MATRIX, host_of, locked_workspace
 
 from metalock.evidence.model import (
     SMOKE_FILE,
@@ -13,10 +13,9 @@ from metalock.evidence.model import (
     Observation,
     Observed,
     Outcome,
-    evidence_text,
-    parse_evidence,
 )
 from metalock.evidence.store import Trial, read_evidence, trials
+from metalock.evidence.text import evidence_text, parse_evidence
 from metalock.lock.text import lock_digest, parse_lock
 from metalock.overview.query import Tier
 from metalock.overview.tiers import known_of
@@ -35,8 +34,7 @@ def test_what_was_observed_is_what_the_contract_says_now() -> None:
     workspace, tried = open_workspace(ROOT / "matrix.toml"), 0
     for path in sorted(workspace.envs.glob(f"*/*/{SMOKE_FILE}")):
         lock = parse_lock(path.with_name(LOCK_FILE).read_text(encoding="utf-8"))
-        evidence = parse_evidence(path.read_bytes())
-        assert evidence is not None, path
+        evidence = parse_evidence(path.read_bytes(), lock.platform)
         if evidence.lock == lock_digest(lock):
             surprises = [r.observation.name for r in evidence.results(lock) if r.is_surprise]
             assert surprises == [], f"{path.parent.name}: {surprises}"
@@ -51,10 +49,8 @@ def test_what_was_observed_is_what_the_contract_says_now() -> None:
 def test_a_real_conda_environment_came_to_what_its_venv_did(path: Path) -> None:
     """What docs/smoke.md says of it."""
     platform, _, env = path.stem.partition(".")
-    venv = parse_evidence((ROOT / "envs" / platform / env / SMOKE_FILE).read_bytes())
-    conda = parse_evidence(path.read_bytes())
-    assert venv is not None
-    assert conda is not None
+    venv = parse_evidence((ROOT / "envs" / platform / env / SMOKE_FILE).read_bytes(), Platform(platform))
+    conda = parse_evidence(path.read_bytes(), Platform(platform))
     assert (venv.backend, conda.backend) == ("venv", "conda")
     lock = parse_lock((ROOT / "envs" / platform / env / LOCK_FILE).read_text(encoding="utf-8"))
     outcomes = [{r.capability.key: r.outcome for r in found.results(lock)} for found in (venv, conda)]
@@ -77,7 +73,7 @@ def record(workspace: Workspace, state: CellState, observed: Observed, digest: s
         lock=digest or lock_digest(state.lock),
         date="2026-11-20",
         backend="venv",
-        host={"system": "Debian", "gpus": []},
+        host=host_of(state.cell.platform),
         observations=tuple(Observation(name=name, observed=observed) for name in names),
     )
     (workspace.folder(state.cell) / SMOKE_FILE).write_text(evidence_text(evidence, state.lock))
@@ -125,7 +121,7 @@ def test_evidence_counts_for_its_lock_alone(workspace: Workspace) -> None:
     state = states(workspace)["linux-64/tf2.18-py3.11"]
     assert state.lock is not None
     assert read_evidence(workspace, state.cell, state.lock) is None
-    record(workspace, state, Observed.PASSED, digest="another")
+    record(workspace, state, Observed.PASSED, digest="0" * 64)
     assert read_evidence(workspace, state.cell, state.lock) is None
     assert trials(workspace, [state])[state.cell.name].is_stale
     record(workspace, state, Observed.PASSED)
@@ -145,7 +141,7 @@ def test_tiers(workspace: Workspace) -> None:
         "osx-arm64/tf2.18-py3.10": Tier.LOCKED,
     }
     linux = known["linux-64/tf2.18-py3.11"]
-    assert linux.run["counts"] == {"works": 2}
-    assert (linux.run["date"], linux.run["backend"]) == ("2026-11-20", "venv")
-    assert known["linux-64/tf2.18-py3.10"].smoke == "2 unexpected on Linux"
-    assert known["osx-arm64/tf2.18-py3.10"].run == {"words": "not tried on a Mac"}
+    assert linux.trial.to_dict()["counts"] == {"works": 2}
+    assert (linux.trial.date, linux.trial.to_dict()["backend"]) == ("2026-11-20", "venv")
+    assert known["linux-64/tf2.18-py3.10"].trial.short == "2 unexpected on Linux"
+    assert known["osx-arm64/tf2.18-py3.10"].trial.to_dict() == {"words": "not tried on a Mac"}

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner
-from samples import MATRIX, all_cells, locked_workspace
+from samples import MATRIX, all_cells, host_of, locked_workspace
 
 from metalock.ci import MAC_WITH_METAL, Wanted, cells_to_verify, job_matrix
 from metalock.cli import main
-from metalock.evidence.model import SMOKE_FILE, Evidence, Observation, Observed, evidence_text
+from metalock.evidence.model import SMOKE_FILE, Evidence, Observation, Observed
+from metalock.evidence.text import evidence_text
 from metalock.lock.text import lock_digest
 from metalock.matrix.model import Cell
 from metalock.workspace import LOCK_FILE, Workspace
@@ -35,7 +36,7 @@ def record(
         lock=digest or lock_digest(lock),
         date="2026-11-20",
         backend="conda",
-        host={},
+        host=host_of(cell.platform),
         observations=(Observation(name=tried, observed=Observed.PASSED),),
     )
     (workspace.folder(cell) / SMOKE_FILE).write_text(evidence_text(evidence, lock))
@@ -49,7 +50,7 @@ def test_what_has_evidence_for_its_lock_is_left_out(workspace: Workspace) -> Non
     cells = {cell.name: cell for cell in workspace.cells()}
     assert sorted(names(workspace)) == sorted(cells)
     record(workspace, cells["linux-64/tf2.18-py3.10"])
-    record(workspace, cells["linux-64/tf2.18-py3.11"], digest="another")
+    record(workspace, cells["linux-64/tf2.18-py3.11"], digest="0" * 64)
     assert sorted(names(workspace)) == sorted(cells.keys() - {"linux-64/tf2.18-py3.10"})
     assert sorted(names(workspace, again=True)) == sorted(cells)
     (workspace.folder(cells["osx-arm64/tf2.18-py3.10"]) / LOCK_FILE).unlink()
@@ -110,3 +111,13 @@ def test_scripts_of_workflows_take_values_from_variables(path: Path) -> None:
     scripts = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
     assert scripts
     assert not [script for script in scripts if "${{" in script]
+
+
+def test_what_goes_into_a_summary_is_escaped() -> None:
+    """A summary is Markdown: `metalock diff` escapes, and other output is indented, so that it is code."""
+    text = "".join(path.read_text(encoding="utf-8") for path in sorted(WORKFLOWS.glob("*.yml")))
+    lines = [line.strip() for line in text.splitlines() if "GITHUB_STEP_SUMMARY" in line]
+    assert len(lines) == 2
+    assert lines[0].startswith("make --no-print-directory diff ")
+    assert "tr '\\r' '\\n' <" in lines[1]
+    assert "sed 's/^/    /'" in lines[1]

@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "metalock"
 LAYERS: list[list[str]] = [
-    ["errors", "faults", "progress", "__init__"],
+    ["errors", "faults", "markdown", "progress", "untrusted", "__init__"],
     ["platforms", "findings", "matrix", "lock", "render", "binaries"],
     ["adapters"],
     ["workspace"],
@@ -20,6 +20,8 @@ LAYERS: list[list[str]] = [
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 PEERS = {
     ("checks", "overview"),
+    ("locking", "audit"),
+    ("locking", "evidence"),
     ("overview", "audit"),
     ("overview", "evidence"),
     ("smoke", "evidence"),

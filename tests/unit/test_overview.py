@@ -5,6 +5,10 @@ from __future__ import annotations
 import pytest
 from samples import HEAD, all_cells, cell
 
+from metalock.audit.result import Verdict
+from metalock.audit.store import AuditStatus
+from metalock.evidence.model import Evidence, Outcome
+from metalock.evidence.store import Trial
 from metalock.matrix.model import Requirement
 from metalock.overview.query import (
     EnvStatus,
@@ -56,8 +60,16 @@ unavailable = "No wheel."
 CELLS = all_cells(TEXT)
 
 
-def known(smoke: str, tier: Tier | None = Tier.AUDITED) -> EnvStatus:
-    return EnvStatus(tier=tier, audit="loads, 1 warning", smoke=smoke, run={"words": smoke})
+AUDITED = AuditStatus(verdict=Verdict.LOADS, warnings=1)
+ON_LINUX = Trial(
+    platform=Platform.LINUX_64,
+    evidence=Evidence(lock="", date="2026-11-20", backend="venv", host={}, observations=()),
+    counts={Outcome.WORKS: 1},
+)
+
+
+def known(trial: Trial, tier: Tier | None = Tier.AUDITED) -> EnvStatus:
+    return EnvStatus(tier=tier, audit=AUDITED, trial=trial)
 
 
 @pytest.mark.parametrize(
@@ -125,8 +137,8 @@ def test_short(column: Requirement | None, text: str) -> None:
 def test_rows() -> None:
     answer = ask(CELLS, Filter(platforms=(Platform.OSX_ARM64,)))
     found = {
-        "osx-arm64/new-py3.10": known("not tried on a Mac"),
-        "osx-arm64/old-py3.10": known("run is stale", None),
+        "osx-arm64/new-py3.10": known(Trial(platform=Platform.OSX_ARM64)),
+        "osx-arm64/old-py3.10": known(Trial(platform=Platform.OSX_ARM64, is_stale=True), None),
     }
     rows = to_rows(answer, ["current", "-", "stale", "-"], found)
     tried = "loads, 1 warning; not tried on a Mac"
@@ -182,8 +194,11 @@ def test_markdown() -> None:
 
 
 def test_markdown_says_what_vouches() -> None:
-    found = {"linux-64/old-py3.10": known("works on Linux"), "linux-64/old-py3.8": known("not tried")}
-    text = to_markdown(CELLS, {**found, "osx-arm64/new-py3.10": known("not tried on a Mac")})
+    found = {
+        "linux-64/old-py3.10": known(ON_LINUX),
+        "linux-64/old-py3.8": known(Trial(platform=Platform.LINUX_64)),
+    }
+    text = to_markdown(CELLS, {**found, "osx-arm64/new-py3.10": known(Trial(platform=Platform.OSX_ARM64))})
     assert "<br>audit: loads<br>smoke: 1 not tried, 1 works on Linux |" in text
     assert "<br>audit: loads<br>smoke: not tried on a Mac |" in text
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from samples import locked_workspace
+from samples import host_of, locked_workspace
 
 from metalock.adapters.settings import read_settings
 from metalock.errors import ToolError, UsageError
-from metalock.evidence.model import Evidence, Observation, Observed, parse_evidence
+from metalock.evidence.model import Evidence, Observation, Observed
+from metalock.evidence.text import parse_evidence
 from metalock.findings import CheckRule, Finding
 from metalock.lock.text import lock_digest
 from metalock.matrix.expand import select
@@ -29,7 +30,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
             lock=lock_digest(request.lock),
             date=request.date,
             backend=request.backend,
-            host={},
+            host=host_of(request.lock.platform),
             observations=(Observation(name="environment.import", observed=observed, error="Error: no"),),
             faults=("no S3 server",) if request.prefix.name == "poor" else (),
         )
@@ -76,7 +77,7 @@ def test_an_unexpected_outcome_is_repeated_with_its_claim(workspace: Workspace) 
 def test_what_is_recorded_is_what_was_observed(workspace: Workspace) -> None:
     evidence, _ = smoke(workspace, "good", record=True)
     (path,) = recorded(workspace)
-    assert parse_evidence(path.read_bytes()) == evidence
+    assert parse_evidence(path.read_bytes(), Platform.LINUX_64) == evidence
 
 
 def test_another_set_is_not_recorded(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,6 +101,8 @@ def test_a_set_that_the_suite_changed_is_not_recorded(
 
 def test_what_could_not_be_tried_for_the_moment_is_shown_and_not_recorded(workspace: Workspace) -> None:
     assert smoke(workspace, "poor")[1] == ["1 works"]
-    with pytest.raises(ToolError, match="not recorded, since not all could be tried: no S3 server"):
+    with pytest.raises(
+        ToolError, match="result not saved: some capabilities could not be tried: no S3 server"
+    ):
         smoke(workspace, "poor", record=True)
     assert recorded(workspace) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import shutil
 import threading
 from collections.abc import Callable
@@ -10,15 +11,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from samples import host_of
 
 from metalock import verify
 from metalock.adapters.console import out
 from metalock.adapters.files import only_one_run
 from metalock.errors import FetchError, NothingSelectedError
-from metalock.evidence.model import SMOKE_FILE, Evidence, Observation, Observed, parse_evidence
+from metalock.evidence.model import SMOKE_FILE, Evidence, Observation, Observed
+from metalock.evidence.text import parse_evidence
 from metalock.lock.text import lock_digest
 from metalock.matrix.expand import select
 from metalock.matrix.model import Cell
+from metalock.platforms import Platform
 from metalock.prefix.model import Backend, BuildRequest, Built
 from metalock.progress import Reporter
 from metalock.smoke.setup import SmokeRequest
@@ -72,7 +76,7 @@ class Machine:
             lock=lock_digest(request.lock),
             date=request.date,
             backend=request.backend,
-            host={},
+            host=host_of(Platform.LINUX_64),
             observations=(observation,),
             faults=self.lacking,
         )
@@ -119,8 +123,8 @@ def environments(workspace: Workspace) -> list[str]:
 def test_evidence_is_written_beside_each_lock(workspace: Workspace, machine: Machine, jobs: int) -> None:
     assert run(workspace, jobs=jobs) == 0
     assert smoke_files(workspace) == sorted(ENVS)
-    evidence = parse_evidence((workspace.envs / "linux-64" / ENVS[0] / SMOKE_FILE).read_bytes())
-    assert evidence is not None
+    data = (workspace.envs / "linux-64" / ENVS[0] / SMOKE_FILE).read_bytes()
+    evidence = parse_evidence(data, Platform.LINUX_64)
     assert (evidence.backend, evidence.date) == ("conda", "2026-11-20")
     assert environments(workspace) == []
 
@@ -138,7 +142,8 @@ def test_evidence_of_another_lock_is_stale(workspace: Workspace, machine: Machin
     run(workspace)
     machine.built.clear()
     path = workspace.envs / "linux-64" / ENVS[1] / SMOKE_FILE
-    path.write_text(path.read_text(encoding="utf-8").replace('"lock": "', '"lock": "0'), encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace(json.loads(text)["lock"], "0" * 64), encoding="utf-8")
     run(workspace)
     assert machine.built == [ENVS[1]]
 
@@ -147,7 +152,10 @@ def test_known_evidence_is_judged_by_the_present_contract(workspace: Workspace, 
     run(workspace)
     path = workspace.envs / "linux-64" / ENVS[1] / SMOKE_FILE
     good = path.read_text(encoding="utf-8")
-    path.write_text(good.replace('"works"', '"unexpected"'), encoding="utf-8")
+    path.write_text(
+        good.replace('"outcome": "works"', '"outcome": "broken"').replace('"works":', '"broken":'),
+        encoding="utf-8",
+    )
     machine.built.clear()
     run(workspace)
     assert (machine.built, path.read_text(encoding="utf-8")) == ([], good)
@@ -201,7 +209,9 @@ def test_what_a_server_kept_from_being_tried_is_no_evidence(
     machine.lacking = ("the index is down",)
     assert run(workspace) == 4
     assert smoke_files(workspace) == []
-    assert "not recorded, since not all could be tried: the index is down" in capsys.readouterr().out
+    assert (
+        "result not saved: some capabilities could not be tried: the index is down" in capsys.readouterr().out
+    )
 
 
 def test_keep_leaves_the_environments(workspace: Workspace, machine: Machine) -> None:

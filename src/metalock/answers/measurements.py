@@ -1,10 +1,11 @@
-"""What stands behind an answer: how many environments, on which machines, and what was measured there."""
+"""What an answer is based on: how many environments, on which machines, and what was measured there."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
+from metalock import markdown
 from metalock.answers.model import TriedEnvironment, label, span
 from metalock.answers.questions import Claim
 from metalock.evidence.contract import Capability
@@ -15,7 +16,7 @@ WHOLE_FROM = 100
 
 
 def evidence_lines(environments: Sequence[TriedEnvironment], names: Mapping[Platform, str]) -> Iterator[str]:
-    """A row for each platform."""
+    """Yield a table with a row for each platform."""
     yield "| platform | environments tried | by | on | days | unexpected results |"
     yield "|---|---|---|---|---|---|"
     for platform, name in names.items():
@@ -25,11 +26,12 @@ def evidence_lines(environments: Sequence[TriedEnvironment], names: Mapping[Plat
             yield f"| {name} | none of {len(own)}{', nothing on a Mac' * platform.is_macos} | - | - | - | - |"
             continue
         backends = [run.backend for run in runs]
-        by = ", ".join(f"{backends.count(name)} {name}" for name in sorted(set(backends)))
+        by = markdown.cell(", ".join(f"{backends.count(name)} {name}" for name in sorted(set(backends))))
         days = sorted({run.date for run in runs})
         when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
         surprises = sum(result.is_surprise for place in own for result in place.results.values())
-        yield f"| {name} | {len(runs)} of {len(own)} | {by} | {hosts_of(own)} | {when} | {surprises} |"
+        hosts = markdown.in_table(hosts_of(own))
+        yield f"| {name} | {len(runs)} of {len(own)} | {by} | {hosts} | {markdown.cell(when)} | {surprises} |"
 
 
 def _runs(environments: Sequence[TriedEnvironment]) -> list[Evidence]:
@@ -37,16 +39,8 @@ def _runs(environments: Sequence[TriedEnvironment]) -> list[Evidence]:
 
 
 def hosts_of(environments: Sequence[TriedEnvironment]) -> str:
-    """The machines, in words; nothing in the evidence names one."""
-    return "; ".join(sorted({_host(run) for run in _runs(environments)}))
-
-
-def _host(run: Evidence) -> str:
-    system, processor = (str(run.host.get(key, "")) for key in ("system", "cpu"))
-    parts = [system or "a machine", processor, *(f"GPU {name}" for name in run.gpus)]
-    if run.host.get("translated"):
-        parts.append("Rosetta")
-    return ", ".join(part for part in parts if part).replace("|", "/")
+    """Return the machines as Markdown; nothing in the evidence names one."""
+    return markdown.text("; ".join(sorted({run.machine for run in _runs(environments)})))
 
 
 def measured_lines(
@@ -54,7 +48,7 @@ def measured_lines(
     environments: Sequence[TriedEnvironment],
     names: Mapping[Platform, str],
 ) -> Iterator[str]:
-    """What the tests measured, over the environments in which they came out as they should."""
+    """Yield a table of what the tests measured, over the environments in which they passed."""
     rows = []
     for capability in capabilities:
         for platform, name in names.items():
@@ -70,12 +64,12 @@ def measured_lines(
 
 
 def speed_verdict(claim: Claim, environments: Sequence[TriedEnvironment], name: str) -> str:
-    """Whether one of two measured speeds is the smaller, and by how much; environments of one platform."""
+    """Return whether one of two measured speeds is the smaller, and by how much, on one platform."""
     slower, faster = claim.slower
     found = [_numbers(claim.decided_by, place) for place in environments]
     ratios = [values[slower] / values[faster] for values in found if slower in values and values.get(faster)]
     if not ratios:
-        return "Not measured yet, so nothing is said of it."
+        return "Not measured yet, so nothing is known of it."
     held = sum(ratio < 1 for ratio in ratios)
     middle, least, most = (_number(value) for value in (median(ratios), min(ratios), max(ratios)))
     of = f"{held} of {len(ratios)} environments"
@@ -85,7 +79,7 @@ def speed_verdict(claim: Claim, environments: Sequence[TriedEnvironment], name: 
 def _measured(
     capability: Capability, environments: Sequence[TriedEnvironment]
 ) -> dict[str, list[tuple[TriedEnvironment, float]]]:
-    """By name with unit: the numbers among the values, and where each is from."""
+    """Return, by name with unit, the numbers among the values, and where each is from."""
     found: dict[str, list[tuple[TriedEnvironment, float]]] = {}
     for place in environments:
         for name, value in _numbers(capability.key, place).items():
@@ -94,7 +88,7 @@ def _measured(
 
 
 def _numbers(key: str, place: TriedEnvironment) -> dict[str, float]:
-    """What a capability measured there, if it came out as it should."""
+    """Return what a capability measured there, if it works."""
     result = place.results.get(key)
     if result is None or result.outcome is not Outcome.WORKS:
         return {}
@@ -111,14 +105,14 @@ def _row(
     numbers = [number for _, number in places]
     stacks = list(dict.fromkeys(label(place.stack) for place, _ in places))
     shown = [_number(value) for value in (min(numbers), median(numbers), max(numbers))]
-    claim = capability.claim.replace("|", "\\|").replace("\n", " ")
     device = f", {capability.device.upper()}" if capability.device else ""
-    fields = [f"{claim}: {unit.replace('_', ' ')}{device}", platform, *shown, span(stacks, stacks)]
+    what = markdown.prose_cell(f"{capability.claim}: {unit.replace('_', ' ')}{device}")
+    fields = [what, platform, *shown, markdown.cell(span(stacks, stacks))]
     return f"| {' | '.join(fields)} |"
 
 
 def _number(value: float) -> str:
-    """Three digits are as much as a measurement carries.
+    """Return a number with three digits: a measurement has no more.
 
     >>> _number(1234.5), _number(0.000012345), _number(3)
     ('1234', '1.23e-05', '3')

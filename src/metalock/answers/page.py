@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from metalock import markdown
 from metalock.answers.measurements import evidence_lines, hosts_of, measured_lines, speed_verdict
 from metalock.answers.model import State, Track, TriedEnvironment, label, track_of
 from metalock.answers.questions import Claim, Question
@@ -23,16 +24,17 @@ HEAD = """\
 
 Made by `metalock answers --update docs/answers.md` from [the contract](../src/metalock/evidence/capabilities)
 and from what was observed when locked environments were built and tried: change nothing here by hand.
-Where what people say does not hold, the run decides, and the page says so. The sentences go by the versions
-that were tried, and by the contract for those between them; the tables show which those are.
+If a run contradicts a common claim, this page says so.
+The sentences are about the versions that were tried, and about those between them if the contract agrees.
+The tables show which were tried.
 
 | field | means |
 |---|---|
 | ✔ | tried, and it works |
-| unsupported, broken | tried, and not in this version; there, but wrong. In both cases as the contract says |
-| unexpected | tried, and it came out other than the contract says |
+| unsupported, broken | tried: not in this version; in it, but wrong. In both cases as the contract says |
+| unexpected | tried, and the outcome is not what the contract says |
 | *unsupported*, *broken* | not tried; the contract says so, with its source |
-| not verified | it could not be tried on that machine, for want of a GPU, for example |
+| not verified | it could not be tried on that machine, for example because it has no GPU |
 | not tried | no evidence for the present lock |
 | by Python | not the same on every Python; the text above the table says which |
 | - | not offered there, or it needs a package that is not there |
@@ -44,11 +46,11 @@ def page(
     capabilities: Sequence[Capability],
     environments: Sequence[TriedEnvironment],
 ) -> str:
-    """The whole of it; `environments` oldest first."""
+    """Return the page; `environments` oldest first."""
     asked = list(_asked(questions, capabilities))
     lines = [HEAD]
-    lines += [f"- [{question.text}](#{_anchor(question.text)})" for question, _ in asked]
-    lines += ["", "## What stands behind it", "", *evidence_lines(environments, NAMES), ""]
+    lines += [f"- [{markdown.prose(question.text)}](#{_anchor(question.text)})" for question, _ in asked]
+    lines += ["", "## What this page is based on", "", *evidence_lines(environments, NAMES), ""]
     for question, concerned in asked:
         lines += _section(question, concerned, environments)
     return "\n".join(lines).rstrip() + "\n"
@@ -57,7 +59,7 @@ def page(
 def _asked(
     questions: Sequence[Question], capabilities: Sequence[Capability]
 ) -> Iterator[tuple[Question, list[Capability]]]:
-    """The questions that people come with first, then the contract's own in its order."""
+    """Yield common questions first, then the contract's own in its order."""
     for question in questions:
         yield question, [capability for capability in capabilities if question.concerns(capability)]
     known = {question.text for question in questions}
@@ -67,14 +69,14 @@ def _asked(
 
 
 def _anchor(heading: str) -> str:
-    """What the heading is linked by, as GitHub makes it."""
+    """Return the name by which GitHub links the heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def _section(
     question: Question, capabilities: Sequence[Capability], environments: Sequence[TriedEnvironment]
 ) -> Iterator[str]:
-    yield from (f"## {question.text}", "")
+    yield from (f"## {markdown.prose(question.text)}", "")
     tracks = {
         platform: [t for c in capabilities if (t := track_of(c, platform, environments)).stacks]
         for platform in NAMES
@@ -84,7 +86,7 @@ def _section(
         yield from (question.answer, "")
     for claim in question.claims:
         words = _decided(claim, tracks[Platform.LINUX_64], environments)
-        yield f"- What people say: {claim.text} **{words}**"
+        yield f"- Common claim: {markdown.prose(claim.text)} **{words}**"
     if question.claims:
         yield ""
     if not capabilities:
@@ -103,7 +105,7 @@ def _section(
 
 
 def _decided(claim: Claim, tracks: Sequence[Track], environments: Sequence[TriedEnvironment]) -> str:
-    """What the runs on Linux say of it."""
+    """Return what the runs on Linux say about the claim."""
     name = NAMES[Platform.LINUX_64]
     if claim.slower:
         return speed_verdict(claim, [p for p in environments if p.platform is Platform.LINUX_64], name)
@@ -116,24 +118,24 @@ def _names(capability: Capability) -> tuple[str, str]:
 
 
 def _platform(tracks: Sequence[Track], name: str, environments: Sequence[TriedEnvironment]) -> Iterator[str]:
-    """What is known on one platform: the answer, the table, what differs, and how much stands behind it."""
+    """Yield what is known on one platform: the answer, the table, what differs, and what it is based on."""
     tried = [track for track in tracks if track.is_tried]
     keys = {track.capability.key for track in tracks}
     behind = [p for p in environments if p.platform is tracks[0].platform and keys & p.results.keys()]
     yield from (f"**{name}**: {_short_answer(tried)}", "")
-    told = [
-        f"- {claim_of(track.capability)}: {sentence(track)}" for track in tried if not _always_works(track)
+    differing = [
+        f"- {_claim(track.capability)}: {sentence(track)}" for track in tried if not _always_works(track)
     ]
-    if told and len(tracks) > 1:
-        yield from (*told, "")
+    if differing and len(tracks) > 1:
+        yield from (*differing, "")
     yield from (*_table(tried, environments), "")
     skipped = [track for track in tracks if not track.is_tried]
     if skipped:
-        claims = "; ".join(claim_of(track.capability) for track in skipped)
+        claims = "; ".join(_claim(track.capability) for track in skipped)
         yield from (f"Not verified on {name}: {claims}.", "")
         yield from _expected(skipped)
     plural = "" if len(behind) == 1 else "s"
-    yield from (f"Behind this: {len(behind)} environment{plural} on {hosts_of(behind)}.", "")
+    yield from (f"Based on {len(behind)} environment{plural} on {hosts_of(behind)}.", "")
 
 
 def _short_answer(tracks: Sequence[Track]) -> str:
@@ -146,12 +148,12 @@ def _short_answer(tracks: Sequence[Track]) -> str:
 
 
 def _always_works(track: Track) -> bool:
-    """It works wherever it was tried."""
+    """Return whether it works wherever it was tried."""
     return {said.state for said in track.all if said.state.is_tried} == {State.WORKS} and track.is_plain
 
 
 def _untried(tracks: Mapping[str, Sequence[Track]]) -> Iterator[str]:
-    """The platforms by name where nothing came out either way, told together where that is all."""
+    """Yield the platforms without any outcome, those of which nothing else is known in one line."""
     alike: dict[str, list[str]] = {}
     for name, own in tracks.items():
         expected = list(_expected(own))
@@ -174,10 +176,10 @@ def _why_untried(tracks: Sequence[Track]) -> str:
 
 
 def _expected(tracks: Sequence[Track]) -> Iterator[str]:
-    """What the contract says of this platform or device in particular."""
+    """Yield what the contract says about this platform or device in particular."""
     own = [track for track in tracks if _is_particular(track)]
     for track in own:
-        yield f"- {claim_of(track.capability)}: {sentence(track, only=EXPECTED)}"
+        yield f"- {_claim(track.capability)}: {sentence(track, only=EXPECTED)}"
     if own:
         yield ""
 
@@ -193,10 +195,11 @@ def _table(tracks: Sequence[Track], environments: Sequence[TriedEnvironment]) ->
     having = {stack for track in tracks for stack in track.stacks}
     oldest_first = dict.fromkeys(place.stack for place in environments if place.stack in having)
     stacks = list(oldest_first)[::-1]
-    yield "| TensorFlow | " + " | ".join(label(stack) for stack in stacks) + " |"
+    yield "| TensorFlow | " + " | ".join(markdown.cell(label(stack)) for stack in stacks) + " |"
     yield "|---|" + "---|" * len(stacks)
     for track in tracks:
-        yield f"| {_cell(claim_of(track.capability))} | {' | '.join(_mark(track, s) for s in stacks)} |"
+        marks = " | ".join(_mark(track, stack) for stack in stacks)
+        yield f"| {markdown.in_table(_claim(track.capability))} | {marks} |"
 
 
 def _mark(track: Track, stack: str) -> str:
@@ -207,11 +210,7 @@ def _mark(track: Track, stack: str) -> str:
     return (tried or states).pop() if len(tried or states) == 1 else "by Python"
 
 
-def claim_of(capability: Capability) -> str:
-    """The claim in a line, with the device that it is tried on."""
+def _claim(capability: Capability) -> str:
+    """Return the claim as Markdown, with the device that it is tried on."""
     device = f" (on the {capability.device.upper()})" if capability.device else ""
-    return f"{capability.claim}{device}"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return markdown.prose(f"{capability.claim}{device}")

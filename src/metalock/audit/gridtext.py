@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import click
 
+from metalock import markdown
 from metalock.audit.grid import GridEntry, GridVerdict
 from metalock.audit.reports import optional_reason
 
@@ -83,20 +84,24 @@ def to_page(entries: Sequence[GridEntry], command: str) -> str:
     rows = rows_of(entries)
     versions, older = _shown_versions(entries)
     lines = [
-        f"# {first.plugin} and TensorFlow on {first.platform}",
+        f"# {markdown.text(first.plugin)} and TensorFlow on {first.platform}",
         "",
-        f"Made by `{command}`: change nothing here by hand.",
+        f"Made by {markdown.code(command)}: change nothing here by hand.",
         "",
         *INTRODUCTION,
         "",
-        "| TensorFlow | " + " | ".join(versions) + " |",
+        "| TensorFlow | " + " | ".join(map(markdown.cell, versions)) + " |",
         "|---|" + "---|" * len(versions),
     ]
     for (tensorflow, distribution), row in rows.items():
         name = tensorflow if distribution == "tensorflow" else f"{tensorflow} ({distribution})"
-        lines.append(f"| {name} | " + " | ".join(field(row.get(version, ())) for version in versions) + " |")
+        lines.append(
+            f"| {markdown.cell(name)} | "
+            + " | ".join(field(row.get(version, ())) for version in versions)
+            + " |"
+        )
     if older:
-        lines += ["", f"Older releases load beside none of these: {', '.join(older)}."]
+        lines += ["", f"Older releases load beside none of these: {', '.join(map(markdown.text, older))}."]
     shown = [entry for entry in entries if entry.version in versions]
     return (
         "\n".join([*lines, "", "## What is missing", "", *_failures(_required(shown)), *_optional(shown)])
@@ -127,7 +132,7 @@ def _optional(entries: Iterable[GridEntry]) -> list[str]:
     if not counts:
         return []
     lines = [
-        f"- `{path}`, {reasons[path]}: loads beside {sum(found)} of {len(found)}"
+        f"- {markdown.code(path)}, {markdown.prose(reasons[path])}: loads beside {sum(found)} of {len(found)}"
         for path, found in sorted(counts.items())
     ]
     return ["", "## Parts that are loaded on demand, or never", "", *lines]
@@ -140,11 +145,10 @@ def _failures(entries: Iterable[GridEntry]) -> list[str]:
         sets.setdefault((entry.version, entry.library, entry.missing), []).append(entry.tensorflow)
     lines = []
     for (version, library, missing), tensorflows in sets.items():
-        lines.append(
-            f"**{version}**, `{library}`, beside TensorFlow {', '.join(dict.fromkeys(tensorflows))}:"
-        )
+        others = ", ".join(map(markdown.text, dict.fromkeys(tensorflows)))
+        lines.append(f"**{markdown.text(version)}**, {markdown.code(library)}, beside TensorFlow {others}:")
         lines.append("")
-        lines += [f"- `{name}`" for name in missing[:SHOWN]]
+        lines += [f"- {markdown.code(name)}" for name in missing[:SHOWN]]
         if len(missing) > SHOWN:
             lines.append(f"- and {len(missing) - SHOWN} more")
         lines.append("")

@@ -3,34 +3,47 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from metalock.audit.reports import warnings_of
 from metalock.audit.rules import RULES, AuditRule
+from metalock.faults import Faults
 from metalock.findings import Finding
 from metalock.lock.model import Lock
 from metalock.lock.text import lock_digest
+from metalock.untrusted import Fields, InvalidFileError, one_line, parse_json
 
 AUDIT_FILE = "audit.json"
 SCHEMA = 1
-"""Goes up with the form of the file, and when the rules come to find something else in the same wheels."""
+"""Is raised with the form of the file, and when the rules find something else in the same wheels."""
+KEYS = ("schema", "lock", "verdict", "meaning", "wheels", "binaries", "findings")
+FINDING_KEYS = ("rule", "package", "path", "detail", "names", "fix", "page")
+WHEELS = 10**4
+BINARIES = 10**6
+FINDINGS = 10**4
+NAMES = 10**5
+TEXT = 2000
+NAME = 10**4
+"""Characters of a name of a symbol; those of C++ templates are long."""
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 MEANING = "loads: every library and symbol is found; not that it runs, or computes rightly"
 
 
 class Verdict(StrEnum):
-    """What can be said of an environment without running it."""
+    """What the audit says about an environment without running it."""
 
     LOADS = "loads"
     FAILS = "fails"
     UNREADABLE = "unreadable"
-    """Something could not be looked at, so nothing is vouched for."""
+    """Something could not be read, so nothing is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """One environment's result."""
+    """The result of one environment."""
 
     lock: str
     """The digest of the lock that was audited."""
@@ -40,6 +53,7 @@ class Audit:
 
     @property
     def verdict(self) -> Verdict:
+        """Return what follows from the findings."""
         grave = {finding.rule for finding in self.findings if not finding.rule.is_warning}
         if grave - {AuditRule.UNREADABLE}:
             return Verdict.FAILS
@@ -47,9 +61,20 @@ class Audit:
 
 
 def make_audit(lock: Lock, *, wheels: int, binaries: int, findings: Iterable[Finding]) -> Audit:
-    """The findings from the wheels, with the reports that concern the lock."""
-    told = _with_warnings(findings, lock)
-    return Audit(lock=lock_digest(lock), wheels=wheels, binaries=binaries, findings=told)
+    """Return the findings from the wheels together with the reports that concern the lock."""
+    found = _with_warnings(map(_clean, findings), lock)
+    return Audit(lock=lock_digest(lock), wheels=wheels, binaries=binaries, findings=found)
+
+
+def _clean(finding: Finding) -> Finding:
+    """Return the finding in the form that the schema allows: names in wheels may hold any character."""
+    return replace(
+        finding,
+        package=one_line(finding.package, TEXT),
+        where=one_line(finding.where, TEXT),
+        detail=one_line(finding.detail, TEXT),
+        names=tuple(one_line(name, NAME) for name in finding.names[:NAMES]),
+    )
 
 
 def _with_warnings(findings: Iterable[Finding], lock: Lock) -> tuple[Finding, ...]:
@@ -58,7 +83,7 @@ def _with_warnings(findings: Iterable[Finding], lock: Lock) -> tuple[Finding, ..
 
 
 def audit_text(audit: Audit) -> str:
-    """JSON: the same audit gives the same bytes."""
+    """Return JSON; the same audit gives the same bytes."""
     table = {
         "schema": SCHEMA,
         "lock": audit.lock,
@@ -84,34 +109,58 @@ def finding_dict(finding: Finding) -> dict[str, object]:
     }
 
 
-def parse_audit(data: bytes) -> Audit | None:
-    """The audit, or None for what is none of this schema: it is then made again."""
-    try:
-        table = json.loads(data.decode())
-        if table["schema"] != SCHEMA:
-            return None
-        return Audit(
-            lock=str(table["lock"]),
-            wheels=int(table["wheels"]),
-            binaries=int(table["binaries"]),
-            findings=tuple(_finding(item) for item in table["findings"]),
-        )
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        return None
+def parse_audit(data: bytes) -> Audit:
+    """Return the audit; raise `InvalidFileError` with every fault if it does not satisfy the schema."""
+    faults = Faults()
+    fields = Fields(parse_json(data), "", faults, KEYS)
+    fields.whole("schema", SCHEMA, SCHEMA)
+    fields.line("meaning", most=TEXT)
+    verdict = fields.one_of("verdict", Verdict)
+    audit = Audit(
+        lock=fields.line("lock", pattern=_DIGEST),
+        wheels=fields.whole("wheels", 0, WHEELS),
+        binaries=fields.whole("binaries", 0, BINARIES),
+        findings=tuple(
+            _finding(item, path, faults) for path, item in fields.items("findings", most=FINDINGS)
+        ),
+    )
+    if not faults.texts and verdict is not audit.verdict:
+        fields.fault("verdict", f"the findings give {audit.verdict}")
+    if not faults.texts and not audit.wheels and audit.verdict is Verdict.LOADS:
+        fields.fault("wheels", "nothing was audited")
+    if faults.texts:
+        raise InvalidFileError(*faults.texts)
+    return audit
 
 
-def _finding(item: dict[str, object]) -> Finding:
-    names = item["names"]
+def require_all_wheels(audit: Audit, lock: Lock) -> None:
+    """Raise `InvalidFileError` if the audit of a lock is not about all of its wheels.
+
+    Wheels that could not be read are findings and are not counted.
+    """
+    expected = len(lock.pip)
+    has_unreadable = any(finding.rule is AuditRule.UNREADABLE for finding in audit.findings)
+    if audit.wheels > expected or (audit.wheels < expected and not has_unreadable):
+        raise InvalidFileError(f"wheels: {audit.wheels} were audited, the lock has {expected}")
+
+
+def _finding(item: object, path: str, faults: Faults) -> Finding:
+    fields = Fields(item, path, faults, FINDING_KEYS)
+    code = fields.line("rule")
+    if code not in RULES:
+        fields.fault("rule", "there is no such rule")
+    for key in ("fix", "page"):
+        fields.line(key, most=TEXT)
     return Finding(
-        rule=RULES[str(item["rule"])],
-        package=str(item["package"]),
-        where=str(item["path"]),
-        detail=str(item["detail"]),
-        names=tuple(str(name) for name in names) if isinstance(names, list) else (),
+        rule=RULES.get(code, AuditRule.UNREADABLE),
+        package=fields.line("package", most=TEXT),
+        where=fields.line("path", most=TEXT),
+        detail=fields.line("detail", most=TEXT),
+        names=tuple(fields.strings("names", most=NAMES, length=NAME)),
     )
 
 
 def renewed(audit: Audit, lock: Lock) -> Audit:
-    """The same findings from the wheels of that lock, with the reports as they are known now."""
+    """Return the same findings from the wheels of that lock with the reports that are known now."""
     own = [finding for finding in audit.findings if finding.rule is not AuditRule.KNOWN]
     return replace(audit, findings=_with_warnings(own, lock))

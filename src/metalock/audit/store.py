@@ -1,53 +1,85 @@
-"""What is already known of an environment's audit, from the file beside its lock."""
+"""What is known of an environment's audit, from the file next to its lock."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-from metalock.audit.result import AUDIT_FILE, Audit, Verdict, parse_audit, renewed
+from metalock.audit.result import AUDIT_FILE, Audit, Verdict, parse_audit, renewed, require_all_wheels
 from metalock.lock.model import Lock
 from metalock.lock.text import lock_digest
 from metalock.matrix.model import Cell
+from metalock.untrusted import InvalidFileError, read_limited
 from metalock.workspace import CellState, Workspace
 
 NOT_AUDITED, STALE = "not audited", "stale"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditStatus:
+    """The audit of one environment."""
+
+    verdict: Verdict | None = None
+    """None without a valid audit of the present lock."""
+    warnings: int = 0
+    is_stale: bool = False
+    """The audit is of another lock, or some wheel could not be read."""
+    fault: str = ""
+    """Why the file is not valid; it then counts as not there."""
+
+    @property
+    def short(self) -> str:
+        """Return the verdict, `stale`, or `not audited`."""
+        if self.verdict is not None:
+            return str(self.verdict)
+        return STALE if self.is_stale else NOT_AUDITED
+
+    @property
+    def words(self) -> str:
+        """Return the same with the number of warnings, if there are any."""
+        if not self.warnings:
+            return self.short
+        return f"{self.short}, {self.warnings} warning{'s' if self.warnings > 1 else ''}"
+
+
 def read_audit(workspace: Workspace, cell: Cell, lock: Lock) -> Audit | None:
-    """The result beside the lock, unless it is about another lock or none was reached.
+    """Return the audit of that lock, with the reports that are known now.
 
-    Its reports are those known now.
+    None for an audit of another lock, one in which a wheel could not be read, and a file that is not valid.
     """
-    audit = _read(workspace, cell)
-    return None if audit is None else _if_it_stands(audit, lock, lock_digest(lock))
-
-
-def _if_it_stands(audit: Audit, lock: Lock, digest: str) -> Audit | None:
-    if audit.verdict is Verdict.UNREADABLE or audit.lock != digest:
+    try:
+        audit = _read(workspace, cell)
+        return None if audit is None else _if_current(audit, lock, lock_digest(lock))
+    except InvalidFileError:
         return None
-    return renewed(audit, lock)
+
+
+def _if_current(audit: Audit, lock: Lock, digest: str) -> Audit | None:
+    if audit.lock != digest:
+        return None
+    require_all_wheels(audit, lock)
+    return None if audit.verdict is Verdict.UNREADABLE else renewed(audit, lock)
 
 
 def _read(workspace: Workspace, cell: Cell) -> Audit | None:
-    path = workspace.folder(cell) / AUDIT_FILE
-    return parse_audit(path.read_bytes()) if path.is_file() else None
+    data = read_limited(workspace.folder(cell) / AUDIT_FILE)
+    return None if data is None else parse_audit(data)
 
 
-def audit_words(workspace: Workspace, states: Iterable[CellState]) -> dict[str, str]:
-    """By cell name: the verdict with its count of warnings, `stale`, or `not audited`."""
-    words = {}
-    for state in states:
+def audit_statuses(workspace: Workspace, states: Iterable[CellState]) -> dict[str, AuditStatus]:
+    """Return, by cell name, what the audit next to the lock says."""
+    return {state.cell.name: _status(workspace, state) for state in states}
+
+
+def _status(workspace: Workspace, state: CellState) -> AuditStatus:
+    try:
         audit = _read(workspace, state.cell)
         if state.lock is None or audit is None:
-            words[state.cell.name] = NOT_AUDITED
-            continue
-        standing = _if_it_stands(audit, state.lock, state.digest)
-        words[state.cell.name] = STALE if standing is None else _word(standing)
-    return words
-
-
-def _word(audit: Audit) -> str:
-    warnings = sum(finding.rule.is_warning for finding in audit.findings)
-    if not warnings:
-        return str(audit.verdict)
-    return f"{audit.verdict}, {warnings} warning{'s' if warnings > 1 else ''}"
+            return AuditStatus()
+        current = _if_current(audit, state.lock, state.digest)
+    except InvalidFileError as error:
+        return AuditStatus(fault=str(error))
+    if current is None:
+        return AuditStatus(is_stale=True)
+    warnings = sum(finding.rule.is_warning for finding in current.findings)
+    return AuditStatus(verdict=current.verdict, warnings=warnings)

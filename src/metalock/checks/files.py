@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
 
 from metalock.adapters.files import read_text
 from metalock.findings import CheckRule, Finding
@@ -53,6 +54,20 @@ def check_readme(workspace: Workspace, known: Mapping[str, EnvStatus]) -> Iterat
             detail="its table is not what the matrix gives",
             fix=f"`metalock list --update {README}` writes it.",
         )
+
+
+def check_evidence(known: Mapping[str, EnvStatus], today: date) -> Iterator[Finding]:
+    """Yield the evidence that is not valid or of a day after `today`; `known` is by the cells' names."""
+    for name, status in known.items():
+        platform, _, env = name.partition("/")
+        for fault in status.faults(today):
+            command = f"metalock {fault.command} --again --platform {platform} --env {env}"
+            yield Finding(
+                rule=CheckRule.EVIDENCE,
+                where=f"envs/{name}/{fault.file}",
+                detail=fault.detail,
+                fix=f"Remove the file, or make it again: `{command}`.",
+            )
 
 
 def check_answers(workspace: Workspace, render: Callable[[], str]) -> Iterator[Finding]:

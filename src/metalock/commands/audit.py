@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import click
 
 from metalock.adapters.console import make_reporter, out, say
 from metalock.adapters.files import write_text
-from metalock.commands.options import exits_with_its_code, with_matrix, with_selection
+from metalock.commands.options import exits_with_its_code, refuse_together, with_matrix, with_selection
 from metalock.errors import UsageError
 from metalock.matrix.expand import require_available, select
 from metalock.platforms import Platform
@@ -59,6 +60,7 @@ def audit_command(
         raise UsageError("--output goes with --grid: the result of a lock is stored in audit.json next to it")
     if grid is not None and (envs or len(platforms) > 1):
         raise UsageError("--grid takes one --platform and no --env: it compares releases, not locks")
+    refuse_together({"--grid": grid, "--again": again})
     if grid is not None:
         return show_grid(
             grid, platforms[0] if platforms else Platform.OSX_ARM64, as_json=as_json, output=output
@@ -90,7 +92,8 @@ def show_grid(plugin: str, platform: Platform, *, as_json: bool, output: Path | 
     entries = make_grid(plugin, platform, make_reporter())
     text = json.dumps([entry.to_dict() for entry in entries], indent=1) + "\n"
     if output is not None:
-        command = f"metalock audit --grid {plugin} --platform {platform} --output {output.as_posix()}"
+        path = shlex.quote(output.as_posix())
+        command = f"metalock audit --grid {plugin} --platform {platform} --output {path}"
         write_text(output, text if as_json else to_page(entries, command))
         say(f"wrote {output}")
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -124,8 +125,10 @@ def show_built(built: Built, chosen: Chosen, *, as_json: bool) -> None:
     done = f"built in {built.seconds:.1f} s" if built.is_new else "up to date"
     out(f"{chosen.lock.platform}/{chosen.env} {done}: {built.prefix}")
     out(backend_words(built.backend, built.interpreter, chosen.lock))
-    activate = "conda activate" if built.backend is Backend.CONDA else "source"
-    say(f"next: {activate} {built.prefix}{'' if built.backend is Backend.CONDA else '/bin/activate'}")
+    if built.backend is Backend.CONDA:
+        say(f"next: conda activate {shlex.quote(str(built.prefix))}")
+    else:
+        say(f"next: source {shlex.quote(str(built.prefix / 'bin' / 'activate'))}")
 
 
 def show_check(prefix: Path, chosen: Chosen, *, as_json: bool) -> int:

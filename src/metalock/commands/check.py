@@ -10,9 +10,10 @@ from pathlib import Path
 import click
 
 from metalock.adapters.console import make_reporter, out, say
-from metalock.commands.options import exits_with_its_code, with_matrix, with_selection
+from metalock.commands.options import exits_with_its_code, today, with_matrix, with_selection
 from metalock.findings import Finding
 from metalock.matrix.expand import select
+from metalock.matrix.parse import require_past_cutoff
 from metalock.platforms import Platform
 from metalock.workspace import open_workspace
 
@@ -38,23 +39,26 @@ def check_command(
     """Check matrix.toml against envs/ and the package index; exit with 1 if there are findings.
 
     \b
-    Files   what is stale, edited by hand, or not in the matrix
+    Files   what is stale, edited by hand, or not in the matrix; evidence that is not valid
     Pins    in cells that are not locked: do they agree with each other and with
             the wheels' metadata?
     Index   packages called unavailable that have appeared; locked wheels that
             are gone, have another hash, or are yanked
     """
     from metalock.answers.load import answers_text
-    from metalock.checks.files import check_answers, check_drift, check_readme
+    from metalock.checks.files import check_answers, check_drift, check_evidence, check_readme
     from metalock.overview.tiers import known_of
 
     workspace = open_workspace(matrix_file)
+    require_past_cutoff(workspace.matrix, today(), matrix_file.name)
     cells = select(workspace.cells(), platforms=platforms, envs=envs)
     prune = () if envs else platforms or tuple(Platform)
     every = (workspace.state(cell) for cell in workspace.cells() if cell.unavailable is None)
+    known = known_of(workspace, every)
     findings = [
         *check_drift(workspace, cells, prune),
-        *check_readme(workspace, known_of(workspace, every)),
+        *check_evidence({cell.name: known[cell.name] for cell in cells if cell.name in known}, today()),
+        *check_readme(workspace, known),
         *check_answers(workspace, lambda: answers_text(workspace)),
     ]
     if not offline:

@@ -11,11 +11,18 @@ from packaging.utils import canonicalize_name
 from metalock.adapters.console import make_reporter, say
 from metalock.checks.files import check_drift
 from metalock.commands.check import show_findings
-from metalock.commands.options import exits_with_its_code, with_matrix, with_selection
+from metalock.commands.options import (
+    exits_with_its_code,
+    refuse_together,
+    today,
+    with_matrix,
+    with_selection,
+)
 from metalock.lock.model import Upgrade
 from metalock.locking.run import lock_matrix, require_locked
 from metalock.locking.summary import next_step, outcome_lines
 from metalock.matrix.expand import require_available, select
+from metalock.matrix.parse import require_past_cutoff
 from metalock.platforms import Platform
 from metalock.workspace import open_workspace
 
@@ -68,13 +75,17 @@ def env_command(
     metalock env --platform osx-arm64
     metalock env --env tf2.18-py3.11 --upgrade numpy
     """
+    refuse_together({"--check": check, "--upgrade": upgrade})
+    packages = [name for name in upgrade if name != EVERYTHING]
+    refuse_together({"--upgrade": len(packages) < len(upgrade), "--upgrade PACKAGE": packages})
     workspace = open_workspace(matrix_file)
+    require_past_cutoff(workspace.matrix, today(), matrix_file.name)
     cells = select(workspace.cells(), platforms=platforms, envs=envs)
     available = require_available(cells)
     prune = () if envs else platforms or tuple(Platform)
     if check:
         return show_findings(list(check_drift(workspace, available, prune)), as_json=False)
-    plan = Upgrade(everything=EVERYTHING in upgrade, packages=tuple(canonicalize_name(n) for n in upgrade))
+    plan = Upgrade(everything=EVERYTHING in upgrade, packages=tuple(map(canonicalize_name, packages)))
     require_locked(workspace, available, plan)
     outcome = lock_matrix(
         workspace,

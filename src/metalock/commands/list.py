@@ -9,7 +9,14 @@ import click
 
 from metalock.adapters.console import out, say
 from metalock.adapters.files import read_text, write_text
-from metalock.commands.options import NeedsType, SystemType, exits_with_its_code, with_matrix, with_selection
+from metalock.commands.options import (
+    NeedsType,
+    SystemType,
+    exits_with_its_code,
+    refuse_together,
+    with_matrix,
+    with_selection,
+)
 from metalock.errors import NothingSelectedError, UsageError
 from metalock.matrix.expand import select
 from metalock.matrix.model import Cell
@@ -37,7 +44,7 @@ from metalock.workspace import open_workspace
 @click.option(
     "--update",
     type=click.Path(dir_okay=False, exists=True, path_type=Path),
-    help="Write that table into this file, between its markers.",
+    help="Write the table of all environments into this file, between its markers.",
 )
 @exits_with_its_code
 def list_command(
@@ -60,6 +67,10 @@ def list_command(
     """
     from metalock.overview.tiers import known_of
 
+    refuse_together({"--json": as_json, "--markdown": markdown, "--update": update})
+    filters = {"--platform": platforms, "--env": envs, "--python": pythons, "--needs": needs}
+    for name, value in {**filters, "--macos": macos, "--glibc": glibc}.items():
+        refuse_together({"--update": update, name: value})
     workspace = open_workspace(matrix_file)
     cells = list(workspace.cells())
     states = {cell.name: workspace.state(cell) for cell in cells if cell.unavailable is None}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -12,7 +13,7 @@ import click
 
 from metalock.adapters.console import say, say_error
 from metalock.adapters.proc import termination_interrupts
-from metalock.errors import MetalockError, file_error
+from metalock.errors import MetalockError, UsageError, file_error
 from metalock.faults import did_you_mean
 from metalock.matrix.model import COLUMNS
 from metalock.overview.query import NEEDS
@@ -84,6 +85,18 @@ def with_selection(command: Command) -> Command:
         "--platform", "platforms", multiple=True, type=PlatformType(), help="Only this platform; repeatable."
     )
     return platform(env(command))
+
+
+def refuse_together(options: Mapping[str, object]) -> None:
+    """Raise `UsageError` if more than one of the options was given; empty values mean no."""
+    given = [name for name, value in options.items() if value]
+    if len(given) > 1:
+        raise UsageError(f"{given[0]} and {given[1]} contradict each other", hint="Give only one of them.")
+
+
+def today() -> date:
+    """Return the day in UTC: commands alone look at the clock."""
+    return datetime.now(UTC).date()
 
 
 def exits_with_its_code(function: Callable[Arguments, int]) -> Callable[Arguments, None]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from metalock.adapters.console import make_reporter, out, say
-from metalock.commands.options import PlatformType, exits_with_its_code, with_matrix
+from metalock.commands.options import PlatformType, exits_with_its_code, today, with_matrix
 from metalock.errors import UsageError
 from metalock.matrix.expand import select
 from metalock.platforms import Platform
@@ -42,7 +41,8 @@ def smoke_command(
     there. Exits with 1 if an outcome is not what the contract expects.
     """
     from metalock.adapters.settings import read_settings
-    from metalock.evidence.model import Outcome, counts_of, evidence_text
+    from metalock.evidence.model import Outcome, counts_of
+    from metalock.evidence.text import evidence_text
     from metalock.prefix.choose import this_platform
     from metalock.prefix.read import backend_of
     from metalock.smoke.attempt import summary_lines, try_prefix
@@ -63,7 +63,7 @@ def smoke_command(
         prefix=prefix,
         python=prefix / "bin" / "python",
         backend=backend_of(prefix),
-        date=datetime.now(UTC).date().isoformat(),
+        date=today().isoformat(),
         settings=read_settings(),
         only=only,
     )

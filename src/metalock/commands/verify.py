@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from metalock.adapters.console import make_reporter, out
-from metalock.commands.options import exits_with_its_code, with_matrix, with_selection
+from metalock.commands.options import exits_with_its_code, today, with_matrix, with_selection
 from metalock.errors import UsageError
 from metalock.matrix.expand import require_available, select
 from metalock.platforms import Platform
@@ -73,7 +72,7 @@ def verify_command(
     options = VerifyOptions(
         backend=kind,
         pythons=interpreters_for(cells, pythons) if kind is Backend.VENV else {},
-        date=datetime.now(UTC).date().isoformat(),
+        date=today().isoformat(),
         folder=workspace.root / PREFIXES,
         keep=keep,
         jobs=jobs,

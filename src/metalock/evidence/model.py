@@ -1,19 +1,16 @@
-"""What was observed in an environment, held against the contract, as `smoke.json` beside its lock."""
+"""What was observed in an environment, compared with the contract."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 from metalock.errors import ToolError
 from metalock.evidence.contract import Capability, Expectation, Expected, Situation, contract, situation_of
 from metalock.lock.model import Lock
 
 SMOKE_FILE = "smoke.json"
-SCHEMA = 1
 
 
 class Observed(StrEnum):
@@ -22,27 +19,27 @@ class Observed(StrEnum):
     PASSED = "passed"
     RAISED = "raised"
     WRONG = "wrong"
-    """It ran, and did something else than it should."""
+    """It ran and gave a wrong result."""
     CRASHED = "crashed"
-    """It took its process along."""
+    """It ended its process."""
     HUNG = "hung"
     SKIPPED = "skipped"
 
 
 class Outcome(StrEnum):
-    """What that means, held against the contract."""
+    """What an observation means, compared with the contract."""
 
     WORKS = "works"
     UNSUPPORTED = "unsupported"
     BROKEN = "broken"
     UNEXPECTED = "unexpected"
-    """The contract says otherwise: it, or the environment, is wrong."""
+    """The contract says otherwise: the contract or the environment is wrong."""
     NOT_VERIFIED = "not verified here"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """What became of one capability."""
+    """How the test of one capability ended."""
 
     name: str
     """The capability's key."""
@@ -55,7 +52,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """An observation, with what was expected."""
+    """An observation with what was expected."""
 
     capability: Capability
     expectation: Expectation
@@ -63,6 +60,7 @@ class Result:
 
     @property
     def outcome(self) -> Outcome:
+        """Return what the observation means."""
         observed, error = self.observation.observed, self.observation.error
         if observed is Observed.SKIPPED:
             return Outcome.NOT_VERIFIED
@@ -73,11 +71,12 @@ class Result:
 
     @property
     def is_surprise(self) -> bool:
+        """Return whether the contract says otherwise."""
         return self.outcome is Outcome.UNEXPECTED
 
     @property
     def surprise(self) -> str:
-        """What was expected and what was observed, in a line."""
+        """Return what was expected and what was observed, in one line."""
         wanted = str(self.expectation.outcome)
         if self.expectation.error:
             wanted += f" ({self.expectation.error})"
@@ -96,34 +95,43 @@ class Evidence:
     date: str
     """ISO 8601, the day alone."""
     backend: str
-    """Who installed Python: `conda`, or `venv` for an interpreter that was there."""
+    """What installed Python: `conda`, or `venv` for an interpreter of the machine."""
     host: Mapping[str, object]
     observations: tuple[Observation, ...]
     faults: tuple[str, ...] = ()
-    """What this machine lacked for the time being, so that the run is no evidence; never written."""
+    """Failures of the machine or a server during the run, which make it unfit as evidence; never written."""
 
     @property
     def gpus(self) -> Sequence[str]:
-        """The names of the GPUs that TensorFlow saw."""
+        """Return the names of the GPUs that TensorFlow listed."""
         found = self.host.get("gpus")
         return [str(name) for name in found] if isinstance(found, list) else []
 
+    @property
+    def machine(self) -> str:
+        """Return the machine in words: system, processor, GPUs; nothing in the evidence names it."""
+        system, processor = (str(self.host.get(key, "")) for key in ("system", "cpu"))
+        parts = [system or "a machine", processor, *(f"GPU {name}" for name in self.gpus)]
+        if self.host.get("translated"):
+            parts.append("Rosetta")
+        return ", ".join(part for part in parts if part)
+
     def results(self, lock: Lock) -> list[Result]:
-        """Every observation that the contract still knows, in the contract's order."""
+        """Return the results of the capabilities that the contract still has, in the contract's order."""
         return judge(self.observations, situation_of(lock, self.host))
 
 
 def require_recordable(evidence: Evidence) -> None:
-    """Raise `ToolError` for a run that says more of the moment than of the environment."""
+    """Raise `ToolError` if some capabilities could not be tried because of the machine or a server."""
     if evidence.faults:
         raise ToolError(
-            f"not recorded, since not all could be tried: {evidence.faults[0]}",
+            f"result not saved: some capabilities could not be tried: {evidence.faults[0]}",
             hint="Fix that and run the command again: what was built and downloaded is kept in the caches.",
         )
 
 
 def judge(observations: Iterable[Observation], situation: Situation) -> list[Result]:
-    """Hold what was observed against the contract, in the contract's order."""
+    """Compare what was observed with the contract, and return the results in the contract's order."""
     by_name = {observation.name: observation for observation in observations}
     return [
         Result(
@@ -137,62 +145,6 @@ def judge(observations: Iterable[Observation], situation: Situation) -> list[Res
 
 
 def counts_of(results: Iterable[Result]) -> dict[Outcome, int]:
-    """How many results of each outcome, those that there are."""
+    """Return the number of results of each outcome that occurs."""
     outcomes = [result.outcome for result in results]
     return {outcome: outcomes.count(outcome) for outcome in Outcome if outcome in outcomes}
-
-
-def evidence_text(evidence: Evidence, lock: Lock) -> str:
-    """JSON, a capability a line; `expected` and `outcome` are for readers, and made anew when it is read."""
-    results = evidence.results(lock)
-    head = {
-        "schema": SCHEMA,
-        "lock": evidence.lock,
-        "date": evidence.date,
-        "backend": evidence.backend,
-        "host": dict(evidence.host),
-        "counts": {str(outcome): count for outcome, count in counts_of(results).items()},
-    }
-    lines = ",\n".join("  " + json.dumps(_table(result), ensure_ascii=False) for result in results)
-    text = json.dumps(head, indent=1, ensure_ascii=False).removesuffix("\n}")
-    return f'{text},\n "capabilities": [\n{lines}\n ]\n}}\n'
-
-
-def _table(result: Result) -> dict[str, object]:
-    observation = result.observation
-    return {
-        "name": observation.name,
-        "outcome": str(result.outcome),
-        "expected": str(result.expectation.outcome),
-        "observed": str(observation.observed),
-        "error": observation.error,
-        "values": dict(observation.values),
-        "seconds": round(observation.seconds, 2),
-    }
-
-
-def parse_evidence(data: bytes) -> Evidence | None:
-    """The evidence, or None for what is none of this schema: the suite is then run again."""
-    try:
-        table = json.loads(data.decode())
-        if table["schema"] != SCHEMA:
-            return None
-        return Evidence(
-            lock=str(table["lock"]),
-            date=str(table["date"]),
-            backend=str(table["backend"]),
-            host=dict(table["host"]),
-            observations=tuple(_observation(item) for item in table["capabilities"]),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None
-
-
-def _observation(item: dict[str, Any]) -> Observation:
-    return Observation(
-        name=str(item["name"]),
-        observed=Observed(item["observed"]),
-        error=str(item["error"]),
-        values=dict(item["values"]),
-        seconds=float(item["seconds"]),
-    )

@@ -1,4 +1,4 @@
-"""What is already known of an environment, from the evidence beside its lock."""
+"""What is known of an environment from the evidence next to its lock."""
 
 from __future__ import annotations
 
@@ -6,49 +6,49 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from metalock.adapters.files import write_text
+from metalock.errors import ToolError
 from metalock.evidence.contract import contract, situation_of
-from metalock.evidence.model import (
-    SMOKE_FILE,
-    Evidence,
-    Outcome,
-    Result,
-    counts_of,
-    evidence_text,
-    parse_evidence,
-)
+from metalock.evidence.model import SMOKE_FILE, Evidence, Outcome, Result, counts_of
+from metalock.evidence.text import evidence_text, parse_evidence
 from metalock.lock.model import Lock
 from metalock.lock.text import lock_digest
 from metalock.matrix.model import Cell
 from metalock.platforms import Platform
+from metalock.untrusted import InvalidFileError, read_limited
 from metalock.workspace import CellState, Workspace
 
 NOT_TRIED = "not tried"
 GPU = "gpu"
-"""The device of the capabilities that only a GPU can vouch for."""
+"""The device of the capabilities that only a GPU can verify."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """What a run of the suite came to in one environment, in the words of a table."""
+    """The result of a run of the suite in one environment."""
 
     platform: Platform
     evidence: Evidence | None = None
+    """The evidence about the present lock, if there is any."""
     is_stale: bool = False
-    """It is about another lock."""
+    """The evidence is about another lock."""
+    date: str = ""
+    """The day of the run, also of one that is stale."""
+    fault: str = ""
+    """Why the file is not valid; it then counts as not there."""
     counts: Mapping[Outcome, int] = field(default_factory=dict)
     untried: int = 0
-    """How many capabilities apply to the lock and came to the contract after the run."""
+    """Number of capabilities that apply to the lock and were not in the contract at the time of the run."""
     on_gpu: bool = False
-    """A capability was tried on a GPU, not merely a GPU seen."""
+    """A capability was tried on a GPU, not merely a GPU listed."""
 
     @property
     def works(self) -> bool:
-        """Everything came out as the contract says, and something worked."""
+        """Return whether every outcome is as the contract says, and something worked."""
         return Outcome.UNEXPECTED not in self.counts and Outcome.WORKS in self.counts
 
     @property
     def short(self) -> str:
-        """`works on Linux`, `3 unexpected on a Mac's CPU`, `not tried on a Mac`: as a table has room for."""
+        """Return a few words for a table: `works on Linux`, `3 unexpected on a Mac's CPU`, `not tried`."""
         if self.is_stale:
             return "run is stale"
         if self.evidence is None or not self.counts:
@@ -60,7 +60,7 @@ class Trial:
 
     @property
     def words(self) -> str:
-        """The same with the GPU, who installed Python, and the day."""
+        """Return the same words with the GPU, what installed Python, and the day."""
         if self.evidence is None or not self.counts:
             return self.short
         gpu = f": {', '.join(self.evidence.gpus)}" if self.on_gpu else ""
@@ -73,7 +73,7 @@ class Trial:
         return "a Mac's GPU" if self.on_gpu else "a Mac's CPU"
 
     def to_dict(self) -> dict[str, object]:
-        """JSON values; without evidence the words alone."""
+        """Return the trial as JSON values; without evidence the words alone."""
         if self.evidence is None:
             return {"words": self.words}
         return {
@@ -87,38 +87,54 @@ class Trial:
 
 
 def read_evidence(workspace: Workspace, cell: Cell, lock: Lock) -> Evidence | None:
-    """The evidence beside the lock, unless it is about another lock."""
-    evidence = _read(workspace, cell)
+    """Return the evidence about that lock; None for evidence about another lock, or that is not valid."""
+    try:
+        evidence = _read(workspace, cell)
+    except InvalidFileError:
+        return None
     return evidence if evidence is not None and evidence.lock == lock_digest(lock) else None
 
 
 def write_evidence(workspace: Workspace, cell: Cell, lock: Lock, evidence: Evidence) -> None:
-    """Put it beside the lock, as the contract judges it now."""
-    write_text(workspace.folder(cell) / SMOKE_FILE, evidence_text(evidence, lock))
+    """Write the evidence next to the lock, with the outcomes by the present contract.
+
+    Raise `ToolError` rather than write what could not be read again.
+    """
+    text = evidence_text(evidence, lock)
+    try:
+        parse_evidence(text.encode(), cell.platform)
+    except InvalidFileError as error:
+        raise ToolError(f"{cell.name}: result not saved, it does not satisfy the schema: {error}") from None
+    write_text(workspace.folder(cell) / SMOKE_FILE, text)
 
 
 def _read(workspace: Workspace, cell: Cell) -> Evidence | None:
-    path = workspace.folder(cell) / SMOKE_FILE
-    return parse_evidence(path.read_bytes()) if path.is_file() else None
+    data = read_limited(workspace.folder(cell) / SMOKE_FILE)
+    return None if data is None else parse_evidence(data, cell.platform)
 
 
 def trials(workspace: Workspace, states: Iterable[CellState]) -> dict[str, Trial]:
-    """By cell name: what the evidence beside the lock says."""
+    """Return, by cell name, what the evidence next to the lock says."""
     return {state.cell.name: _trial(workspace, state) for state in states}
 
 
 def _trial(workspace: Workspace, state: CellState) -> Trial:
-    platform, evidence = state.cell.platform, _read(workspace, state.cell)
+    platform = state.cell.platform
+    try:
+        evidence = _read(workspace, state.cell)
+    except InvalidFileError as error:
+        return Trial(platform=platform, fault=str(error))
     if evidence is None or state.lock is None:
         return Trial(platform=platform)
     if evidence.lock != state.digest:
-        return Trial(platform=platform, is_stale=True)
+        return Trial(platform=platform, is_stale=True, date=evidence.date)
     results = evidence.results(state.lock)
     situation = situation_of(state.lock)
     applying = sum(capability.applies(situation) for capability in contract())
     return Trial(
         platform=platform,
         evidence=evidence,
+        date=evidence.date,
         counts=counts_of(results),
         untried=max(applying - len(results), 0),
         on_gpu=any(_is_of_a_gpu(result) for result in results),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from metalock.errors import ToolError, UnsolvableError
@@ -55,4 +56,4 @@ def next_step(workspace: Workspace, cells: Sequence[Cell]) -> str | None:
     if len(platforms) != 1:
         return None
     cell = next((cell for cell in cells if cell.is_default), cells[0])
-    return f"use: conda env create -f {workspace.folder(cell) / 'environment.yml'}"
+    return f"use: conda env create -f {shlex.quote(str(workspace.folder(cell) / 'environment.yml'))}"

@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from metalock.errors import MatrixError
 from metalock.faults import Faults, describe, did_you_mean, join
@@ -72,6 +72,16 @@ def _read_cutoff(faults: Faults, value: object) -> str:
         "exclude-newer", f"missing; {expected}" if value is None else f"{expected}, found {describe(value)}"
     )
     return ""
+
+
+def require_past_cutoff(matrix: Matrix, today: date, source: str) -> None:
+    """Raise `MatrixError` if the cut-off is later than tomorrow, since locks would change from day to day."""
+    if date.fromisoformat(matrix.exclude_newer[:10]) > today + timedelta(days=1):
+        fault = (
+            f"exclude-newer: {matrix.exclude_newer} is in the future, so that locks would depend on the day "
+            f"they are made; write a time that has passed, such as {today}T00:00:00Z"
+        )
+        raise MatrixError(source, (fault,))
 
 
 def _read_platforms(faults: Faults, table: Mapping[str, object]) -> dict[Platform, tuple[str, str | None]]:

@@ -1,14 +1,19 @@
-"""The matrix as people ask about it: rows that answer a question, as a table or JSON."""
+"""The environments that match a filter, as a table or JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+from metalock.audit.result import AUDIT_FILE
+from metalock.audit.store import AuditStatus
+from metalock.evidence.model import SMOKE_FILE
+from metalock.evidence.store import Trial
 from metalock.matrix.model import Cell, Requirement
 from metalock.platforms import Platform, parse_release
 
@@ -24,46 +29,65 @@ NEEDS = {
     "tf-keras": "tf-keras",
     "numpy": "numpy",
 }
-"""Short words of `--needs`, beside the columns' own names."""
+"""Short words of `--needs`, in addition to the columns' own names."""
 
 
 class Tier(StrEnum):
-    """How far an environment is vouched for."""
+    """How much an environment has been tested."""
 
     LOCKED = "locked"
     AUDITED = "audited"
     """Its wheels were read, and it loads."""
     LINUX = "linux"
-    """On Linux every capability came out as the contract says."""
+    """On Linux every outcome is as the contract says."""
     MAC_CPU = "mac-cpu"
     MAC_GPU = "mac-gpu"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceFault:
+    """A file of evidence that is not valid."""
+
+    file: str
+    detail: str
+    command: str
+    """The command that writes such a file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EnvStatus:
-    """What was found out about an environment, by the files beside its lock."""
+    """What is known of an environment from the files next to its lock."""
 
     tier: Tier | None
-    """None where the lock doesn't stand."""
-    audit: str
-    smoke: str
-    run: Mapping[str, object]
-    """The evidence in JSON values."""
+    """None if the lock is not valid."""
+    audit: AuditStatus
+    trial: Trial
+
+    def faults(self, today: date) -> Iterator[EvidenceFault]:
+        """Yield why evidence is not valid; `today` decides which days are in the future."""
+        if self.audit.fault:
+            yield EvidenceFault(file=AUDIT_FILE, detail=self.audit.fault, command="audit")
+        detail = self.trial.fault
+        if self.trial.date and date.fromisoformat(self.trial.date) > today:
+            detail = f"date: {self.trial.date} is in the future"
+        if detail:
+            yield EvidenceFault(file=SMOKE_FILE, detail=detail, command="verify")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """What an environment must fulfil to be listed; an empty question admits all."""
+    """The conditions for an environment to be listed; an empty filter admits all."""
 
     platforms: tuple[Platform, ...] = ()
     pythons: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     """Column names that must be available."""
     macos: str | None = None
-    """The macOS that it must run on."""
+    """The macOS that the environment must run on."""
     glibc: str | None = None
 
     def admits(self, cell: Cell) -> bool:
+        """Return whether the cell fulfils every condition."""
         system = self.macos if cell.platform.is_macos else self.glibc
         return (
             (not self.platforms or cell.platform in self.platforms)
@@ -77,12 +101,13 @@ class Filter:
 
 
 def has(cell: Cell, name: str) -> bool:
+    """Return whether the cell has that column and it is available."""
     column = cell.tensorflow if name == "tensorflow" else cell.column(name)
     return column is not None and column.unavailable is None
 
 
 def ask(cells: Iterable[Cell], question: Filter) -> list[Cell]:
-    """The cells that fulfil it, newest TensorFlow first, then newest Python, by platform."""
+    """Return the cells that the filter admits, newest TensorFlow first, then newest Python, by platform."""
     order = list(Platform)
     found = [cell for cell in cells if question.admits(cell)]
     return sorted(
@@ -91,14 +116,14 @@ def ask(cells: Iterable[Cell], question: Filter) -> list[Cell]:
 
 
 def newness(cell: Cell) -> tuple[Version, str]:
-    """Orders stacks by the oldest TensorFlow that they admit."""
+    """Return a key that orders stacks by the oldest TensorFlow that they admit."""
     clauses = SpecifierSet(cell.tensorflow.specifier)
     versions = [Version(c.version.removesuffix(".*")) for c in clauses if c.operator[0] in "=~>"]
     return (max(versions, default=Version("0")), cell.stack)
 
 
 def short(column: Requirement | None) -> str:
-    """A column in a table's field: `2.18.1`, `>=3.5,<3.10`, `none` to be had, `-` not asked for.
+    """Return a column for a field of a table: `2.18.1`, `none` if unavailable, `-` if not asked for.
 
     >>> short(Requirement(name="numpy", specifier="==2.0.*"))
     '2.0.*'
@@ -117,7 +142,7 @@ def _range(specifier: str) -> str:
 def to_rows(
     cells: Sequence[Cell], standings: Sequence[str], known: Mapping[str, EnvStatus]
 ) -> list[tuple[str, ...]]:
-    """A header and a row for each cell, all text and within 140 columns; `known` is by cell name."""
+    """Return a header and a row for each cell, all text and within 140 columns; `known` is by cell name."""
     rows: list[tuple[str, ...]] = [HEADER]
     for cell, standing in zip(cells, standings, strict=True):
         tensorflow = cell.tensorflow
@@ -137,22 +162,22 @@ def to_rows(
 
 
 def _verified(standing: str, known: EnvStatus | None) -> str:
-    """What vouches for a lock that stands; else what is the matter with it."""
+    """Return how a valid lock was tested, or the state of one that is not valid."""
     if known is None or known.tier is None:
         return standing
-    tiers = f"{known.audit}; {known.smoke}"
+    tiers = f"{known.audit.words}; {known.trial.short}"
     return tiers if standing == CURRENT else f"{standing}; {tiers}"
 
 
 def to_text(rows: Sequence[tuple[str, ...]]) -> str:
-    """Columns in line, for a terminal or a pipe."""
+    """Return aligned columns, for a terminal or a pipe."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ("  ".join(f.ljust(w) for f, w in zip(row, widths, strict=True)).rstrip() for row in rows)
     return "\n".join(lines)
 
 
 def reasons(cells: Sequence[Cell]) -> list[str]:
-    """Why what is unavailable is so; a reason shared by several Pythons once."""
+    """Return the reasons for what is unavailable; a reason shared by several Pythons occurs once."""
     found: dict[tuple[str, str, str, str], list[str]] = {}
     for cell in cells:
         for column in [cell.tensorflow] if cell.unavailable is not None else cell.columns:
@@ -166,7 +191,7 @@ def reasons(cells: Sequence[Cell]) -> list[str]:
 
 
 def to_json(cell: Cell, standing: str, known: EnvStatus | None) -> dict[str, object]:
-    """A cell as JSON values; `unavailable` is null, or the reason."""
+    """Return a cell as JSON values; `unavailable` is null, or the reason."""
     return {
         "env": cell.env,
         "platform": str(cell.platform),
@@ -177,7 +202,7 @@ def to_json(cell: Cell, standing: str, known: EnvStatus | None) -> dict[str, obj
         "unavailable": cell.unavailable,
         "lock": standing,
         "tier": known and known.tier,
-        "audit": known and known.audit,
-        "smoke": known and dict(known.run),
+        "audit": known and known.audit.words,
+        "smoke": known and known.trial.to_dict(),
         "columns": {c.name: {"specifier": c.specifier, "unavailable": c.unavailable} for c in cell.columns},
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,9 +34,10 @@ def try_prefix(workspace: Workspace, request: SmokeRequest, reporter: Reporter, 
 
 def _require_locked(name: str, lock: Lock, prefix: Path) -> None:
     if check_prefix(lock, prefix):
+        command = f"metalock build {name.partition('/')[2]} --check {shlex.quote(str(prefix))}"
         raise UsageError(
             f"result not saved: {prefix} is not {name} as locked",
-            hint=f"Run `metalock build {name.partition('/')[2]} --check {prefix}` to see what differs.",
+            hint=f"Run `{command}` to see what differs.",
         )
 
 

@@ -10,6 +10,7 @@ from metalock.adapters.uv import DISK_FULL
 from metalock.errors import NothingSelectedError
 from metalock.evidence.contract import Capability, contract, situation_of
 from metalock.evidence.model import Evidence, Observation, Result, judge
+from metalock.evidence.text import clean_host, clean_observation
 from metalock.lock.text import lock_digest
 from metalock.progress import Reporter
 from metalock.smoke.schedule import Runs
@@ -28,10 +29,10 @@ def run_suite(request: SmokeRequest, reporter: Reporter) -> Evidence:
         place = make_place(request, scratch)
         host = host_facts(place)
         base = str(host.pop("base"))
-        situation = situation_of(request.lock, host)
+        situation = situation_of(request.lock, clean_host(host))
 
         def told(observation: Observation) -> None:
-            observation = without_paths(observation, place, request.prefix, base)
+            observation = clean_observation(without_paths(observation, place, request.prefix, base))
             observations.append(observation)
             (result,) = judge([observation], situation)
             reporter.advance(observation.name, outcome_line(result))
@@ -47,7 +48,7 @@ def run_suite(request: SmokeRequest, reporter: Reporter) -> Evidence:
         lock=lock_digest(request.lock),
         date=request.date,
         backend=request.backend,
-        host={**host, "gpus": gpus},
+        host=clean_host({**host, "gpus": gpus}),
         observations=tuple(observations),
         faults=(*runs.faults, *full),
     )
