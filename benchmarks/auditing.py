@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 
 from metalock.adapters.cache import Cache
 from metalock.adapters.fetch import Download, fetch
+from metalock.adapters.http import Client
 from metalock.adapters.index import PackageIndex
 from metalock.adapters.settings import read_settings
 from metalock.audit.facts import dump, load
@@ -108,7 +109,7 @@ def _fetched(index: PackageIndex, package: PipPackage, folder: Path) -> Path:
     wheel = index.find(package)
     assert wheel is not None, package.file
     wanted = Download(url=wheel.url, file=package.file, sha256=package.sha256, size=package.size)
-    return fetch(wanted, folder).rename(folder / package.file)
+    return fetch(wanted, folder, Client()).rename(folder / package.file)
 
 
 def one_wheel(root: Path, folder: Path) -> Rows:

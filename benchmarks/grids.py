@@ -13,6 +13,7 @@ from pathlib import Path
 from auditing import PLATFORM, inflate
 from metalock.adapters.cache import Cache
 from metalock.adapters.fetch import Download, fetch
+from metalock.adapters.http import Client
 from metalock.adapters.index import IndexWheel, PackageIndex
 from metalock.adapters.settings import read_settings
 from metalock.audit.facts import WheelFacts
@@ -85,7 +86,7 @@ def _command(cache: Path | None = None) -> bytes:
 
 def _inflated(wheel: IndexWheel, folder: Path) -> int:
     assert wheel.sha256 is not None, wheel.file
-    path = fetch(Download(url=wheel.url, file=wheel.file, sha256=wheel.sha256, size=0), folder)
+    path = fetch(Download(url=wheel.url, file=wheel.file, sha256=wheel.sha256, size=0), folder, Client())
     with zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if name.endswith((".so", ".dylib"))]
     inflate(path, names)

@@ -5,20 +5,57 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-_USERINFO = re.compile(r"(?<=://)[^/\s]+@")
-_TOKEN = re.compile(r"(://[^\s?#]*?/t/)[^/\s]+")
-"""Anaconda's servers take a token in the path."""
+_SLASH = r"(?:\\?/|%(?:25)*2F)"
+_SCHEME = rf"[a-z][a-z0-9+.-]{{0,20}}(?::|%(?:25)*3A){_SLASH}{{2}}"
+_URL = re.compile(
+    rf"(?P<scheme>{_SCHEME}|\burl: (?=/))(?P<rest>(?:(?!,{_SCHEME})[^\s\"'<>`])+)", re.IGNORECASE
+)
+"""A URL, also percent-encoded or in JSON, or the path that urllib3 writes after "url: "."""
+_BARE_USERINFO = re.compile(r"(?<![^\s\"'(=/])[^\s/:@\"'(=]{1,200}:[^\s/@\"']{1,200}@(?=[\w.-])")
+"""User and password without a scheme, as proxies may be given."""
+_QUERY = re.compile(r"(?P<start>\?|;(?=\w+=)|%(?:25)*3F)(?P<query>[^#]*)", re.IGNORECASE)
+_VALUE = re.compile(r"(?P<name>[^=&;%]*(?:=|%(?:25)*3D))?[^&;]+", re.IGNORECASE)
+_TOKEN = re.compile(rf"((?P<slash>{_SLASH})t(?P=slash))(?:(?!(?P=slash))[^?#,;)\]])+", re.IGNORECASE)
+"""Servers of conda channels take a token in the path."""
+_AUTHORITY = re.compile(rf"(?:(?!{_SLASH})[^?#])*", re.IGNORECASE)
+_USERINFO = re.compile(r".*(?:@|%(?:25)*40)", re.IGNORECASE)
+_HOST = re.compile(r"(?:\[[^\]]*\]|[^:%]*)(?::\d*)?")
 
 
 def redact(text: str) -> str:
-    """The text without the credentials of any URL in it.
+    """Return the text without the credentials of any URL in it: user and password, token, values of a query.
 
     >>> redact("GET https://me:secret@host/simple")
     'GET https://host/simple'
     >>> redact("https://host/t/tk-123/main")
     'https://host/t/***/main'
+    >>> redact("https://host/a.whl?token=tk-123&v=1#sha256=00")
+    'https://host/a.whl?token=***&v=***#sha256=00'
     """
-    return _TOKEN.sub(r"\1***", _USERINFO.sub("", text))
+    return _BARE_USERINFO.sub("", _URL.sub(_redact_url, text))
+
+
+def _redact_url(match: re.Match[str]) -> str:
+    scheme, rest = match["scheme"], match["rest"]
+    if not scheme.startswith("url: "):
+        rest = _without_userinfo(rest)
+    return scheme + _QUERY.sub(_redact_query, _TOKEN.sub(r"\1***", rest))
+
+
+def _without_userinfo(rest: str) -> str:
+    """Return what follows the `//` of a URL without user and password, even if a slash is in the password."""
+    authority = _AUTHORITY.match(rest)
+    end = authority.end() if authority else 0
+    found = _USERINFO.match(rest, 0, end)
+    if found is None and not _HOST.fullmatch(rest, 0, end):
+        found = _USERINFO.match(rest)
+    return rest[found.end() :] if found else rest
+
+
+def _redact_query(match: re.Match[str]) -> str:
+    query = match["query"].rstrip(").,:]}")  # these belong to the sentence
+    after = match["query"][len(query) :]
+    return match["start"] + _VALUE.sub(lambda value: f"{value['name'] or ''}***", query) + after
 
 
 class MetalockError(Exception):

@@ -8,6 +8,7 @@ import pytest
 
 from integration.conftest import Project, World
 from integration.index import MAC, MANY, changed, make_wheel
+from metalock.adapters.http import Limits
 
 UNAVAILABLE = """
 [stack."tf2.17".linux-64]
@@ -127,8 +128,7 @@ def test_offline_leaves_the_index_alone(world: World, locked: Project) -> None:
 def test_an_index_that_fails_is_no_finding(
     world: World, locked: Project, monkeypatch: pytest.MonkeyPatch, what: dict[str, object] | None
 ) -> None:
-    monkeypatch.setattr("metalock.adapters.http.RETRIES", 0)
-    monkeypatch.setattr("metalock.adapters.http._local", type("Local", (), {})())
+    monkeypatch.setattr("metalock.adapters.http.DEFAULT", Limits(tries=0))
     if what is None:
         world.stop()
         failed = locked.run("check", code=4)

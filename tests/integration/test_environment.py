@@ -26,6 +26,7 @@ from integration.conda_channel import Packed, pack_interpreter, pack_wheel, publ
 from integration.servers import Site, serving
 from metalock.adapters.cache import Cache
 from metalock.adapters.fetch import Download, fetch
+from metalock.adapters.http import Client
 from metalock.adapters.index import PackageIndex
 from metalock.adapters.settings import read_settings
 from metalock.adapters.uv_install import find_interpreter
@@ -74,7 +75,7 @@ def conda_part(lock: Lock, env: str, folder: Path) -> list[Packed]:
     for seed in seed_wheels(lock, settings.index_url, Cache(settings.cache)):
         wheel = index.find(seed)
         assert wheel is not None, seed.file
-        path = fetch(Download(url=wheel.url, file=seed.file, sha256=seed.sha256, size=0), folder)
+        path = fetch(Download(url=wheel.url, file=seed.file, sha256=seed.sha256, size=0), folder, Client())
         packed.append(pack_wheel(path.read_bytes(), seed.file))
     return packed
 

@@ -104,7 +104,7 @@ def test_a_channel_that_is_slow_to_send(
 def test_a_channel_that_says_nothing_counts_as_unreachable(
     world: World, stale: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "PROBE_TIMEOUT", 0.2)
+    monkeypatch.setattr(http, "DEFAULT", http.Limits(probe=0.2))
     with world.site.failing("conda-forge", delay=4):
         done = stale.run("env")
     assert done.err.count("conda channel conda-forge can't be reached") == 1

@@ -12,6 +12,7 @@ import pytest
 from integration.servers import Handler, Site, serving
 from metalock.adapters import fetch as module
 from metalock.adapters.fetch import Download, fetch
+from metalock.adapters.http import Client
 from metalock.errors import FetchError, MetalockError, ToolError
 
 BODY = bytes(range(256)) * 4096
@@ -37,7 +38,7 @@ def fetched(site: Site, folder: Path, **how: Any) -> Path:
     known: dict[str, Any] = {"path": PATH, "sha256": SHA256, "size": len(BODY)} | how
     with serving(site) as host:
         url = host + known.pop("path")
-        return fetch(Download(url=url, file="a.whl", **known), folder, pause=0)
+        return fetch(Download(url=url, file="a.whl", **known), folder, Client(), delay=0)
 
 
 def test_whole(site: Site, folder: Path) -> None:
@@ -145,7 +146,7 @@ def test_stopped_in_the_middle(site: Site, folder: Path) -> None:
     with serving(site) as url:
         wanted = Download(url=url + PATH, file="a.whl", sha256=SHA256, size=len(BODY))
         with pytest.raises(ToolError, match="given up"):
-            fetch(wanted, folder, checkpoint=checkpoint)
+            fetch(wanted, folder, Client(), checkpoint=checkpoint)
     assert (folder / f"{SHA256}.part").read_bytes() == BODY[: 2 * module.CHUNK]
     assert fetched(site, folder).read_bytes() == BODY
 
@@ -168,7 +169,7 @@ def test_no_credentials_in_messages(site: Site, folder: Path, path: str) -> None
         url = host.replace("//", "//me:secret@") + path
         wanted = Download(url=url, file="a.whl", sha256=SHA256, size=len(BODY))
         with pytest.raises(MetalockError) as caught:
-            fetch(wanted, folder, pause=0)
+            fetch(wanted, folder, Client(), delay=0)
     assert site.credentials
     assert "secret" not in str(caught.value)
     assert not any("secret" in str(file.read_bytes()) for file in folder.iterdir())

@@ -46,7 +46,7 @@ def test_entries(cache: Cache) -> None:
 def test_large_entries_are_mapped(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MAPPED", 3)
     put(cache, "a", b"1234")
-    found = cache.read("a")
+    found = cache.map("a")
     assert isinstance(found, mmap.mmap)
     assert found[:] == b"1234"
 

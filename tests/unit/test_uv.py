@@ -10,6 +10,7 @@ import pytest
 from packaging.utils import parse_wheel_filename
 
 from metalock.adapters import uv
+from metalock.adapters.http import Client
 from metalock.adapters.proc import Completed
 from metalock.adapters.uv import PipRequest, ResolvedWheel, uv_environment
 from metalock.errors import FetchError, ToolError, UnsolvableError
@@ -209,7 +210,7 @@ def test_failures(stderr: str, kind: type[Exception]) -> None:
 
 def test_size_is_the_indexs_own_word() -> None:
     wheel = ResolvedWheel(name="x", version="1", file="f", sha256="0", url="https://example.invalid", size=3)
-    assert uv.wheel_size(wheel) == 3
+    assert uv.wheel_size(wheel, Client()) == 3
 
 
 def test_uv_is_looked_for_by_one_thread_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

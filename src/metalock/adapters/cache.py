@@ -1,28 +1,39 @@
-"""A folder of files that can be had again: bounded, written whole, and safe for several runs at once."""
+"""A folder of files that can be made again: bounded, checked, and shared by several runs at once."""
 
 from __future__ import annotations
 
 import mmap
 import os
+import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from hashlib import file_digest, sha256
 from pathlib import Path
+from struct import Struct
 from tempfile import NamedTemporaryFile
-from typing import IO
+from typing import IO, BinaryIO
 
+from metalock.adapters.waiting import INTERRUPTED, POLL
 from metalock.errors import ToolError
 
 DEFAULT_LIMIT = 16 << 30
 """Bytes: the facts of every TensorFlow that there is, on all platforms."""
 _MAPPED = 4 << 20
 """Bytes from which on a file is mapped; smaller ones are read, as each map holds a file open."""
+_LARGEST = 256 << 20
+"""Bytes of an entry that is read whole."""
 _TEMPORARY = ".new"
+_SEAL = Struct("<8sQ32s32s")
+"""The end of each entry: magic, size of the content, SHA-256 of the entry's name and of the content."""
+_MAGIC = b"metaseal"
 
 
 class Cache:
-    """Entries by name in `folder`; what was not used for longest goes first.
+    """Entries by name in `folder`; those that were not used for longest are removed first.
 
-    `wheels` is a folder for files on their way, which counts too.
+    An entry that is damaged, or was not written under its name, is removed when it is read.
+    `wheels` is a folder for downloads, which count too.
     """
 
     def __init__(self, folder: Path, limit: int = DEFAULT_LIMIT) -> None:
@@ -39,23 +50,53 @@ class Cache:
                 folder.mkdir(parents=True, exist_ok=True)
 
     def has(self, name: str) -> bool:
-        """Whether there is such an entry."""
+        """Return whether there is such an entry, damaged or not."""
         return (self._entries / name).is_file()
 
-    def read(self, name: str) -> bytes | mmap.mmap | None:
-        """An entry's bytes, or a map of them; None if it isn't there."""
+    def read(self, name: str) -> bytes | None:
+        """Return the content of an entry, or None if there is none that is sound."""
+        with self._opened(name) as found:
+            if found is None:
+                return None
+            file, size, digest = found
+            content = file.read(size) if size <= _LARGEST else b""
+            if sha256(content).digest() == digest:
+                return content
+        self.discard(name)
+        return None
+
+    def map(self, name: str) -> bytes | mmap.mmap | None:
+        """As `read`, for content that has digests of its own: a large one is mapped, and not read."""
+        with self._opened(name) as found:
+            if found is not None and found[1] >= _MAPPED:
+                return mmap.mmap(found[0].fileno(), found[1], access=mmap.ACCESS_READ)
+        return self.read(name)
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[tuple[BinaryIO, int, bytes] | None]:
+        """Open an entry that was written under this name; with the size and the digest of its content."""
         path = self._entries / name
         try:
-            with path.open("rb") as file:
-                os.utime(path)
-                if os.fstat(file.fileno()).st_size < _MAPPED:
-                    return file.read()
-                return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except FileNotFoundError:
+            yield None
+            return
         except OSError:
-            return None
+            self.discard(name)
+            yield None
+            return
+        with open(descriptor, "rb") as file:  # noqa: PTH123 - of a descriptor, not a path
+            sealed = _read_seal(file, name)
+            if sealed is None:
+                self.discard(name)
+                yield None
+                return
+            with suppress(OSError):  # a cache that may only be read
+                os.utime(descriptor)
+            yield file, *sealed
 
     def write(self, name: str, dump: Callable[[IO[bytes]], object]) -> None:
-        """Store what `dump` writes, then let the oldest go."""
+        """Store what `dump` writes, then remove the oldest entries beyond the limit."""
         with (
             disk_faults(self.folder),
             NamedTemporaryFile(dir=self._entries, suffix=_TEMPORARY, delete=False) as file,
@@ -63,7 +104,13 @@ class Cache:
             temporary = Path(file.name)
             try:
                 dump(file)
+                size = file.tell()
+                file.seek(0)
+                digest = file_digest(file, "sha256").digest()
+                file.write(_SEAL.pack(_MAGIC, size, _digest_of(name), digest))
                 file.close()
+                if (self._entries / name).is_dir():
+                    self.discard(name)
                 temporary.replace(self._entries / name)
             except BaseException:
                 temporary.unlink(missing_ok=True)
@@ -71,9 +118,13 @@ class Cache:
         self._evict(keep=name)
 
     def discard(self, name: str) -> None:
-        """Forget an entry."""
+        """Remove an entry, or whatever has its name."""
+        path = self._entries / name
         with suppress(OSError):
-            (self._entries / name).unlink()
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
 
     @contextmanager
     def turn(self, sha256: str) -> Iterator[None]:
@@ -81,11 +132,15 @@ class Cache:
 
         A lock serves all hashes that begin alike, so that there never are many lock files.
         """
-        from filelock import FileLock
+        from filelock import FileLock, Timeout
 
         with disk_faults(self.folder):
             lock = FileLock(self._locks / f"{sha256[:2]}.lock", thread_local=False)
-            lock.acquire()
+            while not lock.is_locked:
+                if INTERRUPTED.is_set():
+                    raise KeyboardInterrupt
+                with suppress(Timeout):
+                    lock.acquire(timeout=POLL)
         try:
             yield
         finally:
@@ -96,7 +151,8 @@ class Cache:
         for folder in (self._entries, self.wheels):
             for entry in os.scandir(folder):
                 with suppress(FileNotFoundError):
-                    found.append((entry.stat().st_mtime_ns, entry.stat().st_size, entry.path))
+                    status = entry.stat(follow_symlinks=False)
+                    found.append((status.st_mtime_ns, status.st_size, entry.path))
         excess = sum(size for _, size, _ in found) - self._limit
         for _, size, path in sorted(found):
             if excess <= 0:
@@ -107,6 +163,22 @@ class Cache:
                 excess -= size
 
 
+def _read_seal(file: BinaryIO, name: str) -> tuple[int, bytes] | None:
+    """Return size and digest of the content, or None for a file that was not written under this name."""
+    status = os.fstat(file.fileno())
+    size = status.st_size - _SEAL.size
+    if not stat.S_ISREG(status.st_mode) or size < 0:
+        return None
+    file.seek(size)
+    magic, stated, named, digest = _SEAL.unpack(file.read(_SEAL.size))
+    file.seek(0)
+    return (size, digest) if (magic, stated, named) == (_MAGIC, size, _digest_of(name)) else None
+
+
+def _digest_of(name: str) -> bytes:
+    return sha256(name.encode()).digest()
+
+
 @contextmanager
 def disk_faults(folder: Path) -> Iterator[None]:
     """Raise `ToolError` for a full disk and the like."""
@@ -115,5 +187,5 @@ def disk_faults(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise ToolError(
             f"{folder} can't be written: {error.strerror or error}",
-            hint="free some space, or set METALOCK_CACHE_DIR to a folder that has it",
+            hint="Free some space, or set METALOCK_CACHE_DIR to a folder on another disk.",
         ) from None

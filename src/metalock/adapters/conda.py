@@ -1,4 +1,4 @@
-"""py-rattler behind two plain calls: solve from the channels, or from records already known."""
+"""Solves conda parts with py-rattler: from the channels, or from known records."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from metalock.adapters.waiting import TooLongError, Wait, watched
 from metalock.errors import FetchError, UnsolvableError
 from metalock.lock.model import CondaPackage
+from metalock.progress import Reporter
 
 if TYPE_CHECKING:
     from rattler import Gateway, GenericVirtualPackage, RepoDataRecord, SparseRepoData
@@ -26,13 +28,16 @@ if TYPE_CHECKING:
 RETRIES = 3
 TIMEOUT = 120
 """Seconds for one request of the gateway with its whole answer: a mirror without shards sends tens of MB."""
+OFFLINE_HINT = "Use --offline to solve from the records that the committed locks hold."
 _SPOILT = re.compile(r"error decoding response body|failed to (?:decode|parse) (?:zstd )?shard")
-"""An answer that broke off or arrived garbled; rattler asks again for whole repodata, not for a shard."""
+"""An answer that was incomplete or damaged; rattler asks again for whole repodata, not for a shard."""
+SOLVE_LIMIT = 1800.0
+"""Seconds for a solve with all its downloads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CondaRequest:
-    """All that a conda part is solved from; cells with equal requests share the answer."""
+    """All that a conda part is solved from; cells with equal requests share the result."""
 
     platform: Platform
     floor: str
@@ -43,7 +48,7 @@ class CondaRequest:
 
 
 def open_client(settings: Settings, channels: Iterable[str], *, timeout: int | None) -> Client:
-    """Reads channels from where this machine's settings say; `timeout` in seconds, for a whole answer."""
+    """Return a client that reads channels from where the settings say; `timeout`: seconds for an answer."""
     from rattler.networking import AuthenticationMiddleware, Client, MirrorMiddleware, RetryMiddleware
 
     mirrors = {settings.channel_url(name): list(settings.channel_sources(name)) for name in channels}
@@ -57,25 +62,27 @@ class ChannelSolver:
 
     is_offline: ClassVar[bool] = False
 
-    def __init__(self, settings: Settings, cache: Path) -> None:
+    def __init__(self, settings: Settings, cache: Path, reporter: Reporter | None = None) -> None:
         self._settings = settings
         self._cache = cache
+        self._reporter = reporter or Reporter()
         self._gateway: Gateway | None = None
 
     def unreachable(self, channels: Iterable[str]) -> str | None:
-        """The first channel none of whose sources answers at all, or None."""
-        from metalock.adapters.http import reachable
+        """Return the first channel none of whose sources answers at all, or None."""
+        from metalock.adapters.http import Client
 
+        client = Client(self._reporter)
         for channel in channels:
             sources = self._settings.channel_sources(channel)
-            if not any(reachable(f"{source}/noarch/repodata.json.zst") for source in sources):
+            if not any(client.is_reachable(f"{source}/noarch/repodata.json.zst") for source in sources):
                 return channel
         return None
 
     def solve(
         self, request: CondaRequest, locked: Sequence[CondaPackage], *, tries: int = 2
     ) -> tuple[CondaPackage, ...]:
-        """Records of every package; those of `locked` are kept where they still fit.
+        """Return the records of every package; those of `locked` are kept where they still fit.
 
         Raises `UnsolvableError` with the solver's reasons, `FetchError` for a channel that
         answers wrongly.
@@ -84,26 +91,32 @@ class ChannelSolver:
         from rattler.exceptions import SolverError
 
         urls = [self._settings.channel_url(channel) for channel in request.channels]
+        names = ", ".join(request.channels)
+        note = f"waiting for the conda channel {names}; Ctrl-C ends the run"
+        wait = Wait(SOLVE_LIMIT, lambda: self._reporter.note(note))
         try:
-            records = asyncio.run(
-                solve(
-                    [Channel(url) for url in urls],
-                    list(request.specs),
-                    gateway=self._open_gateway(request.channels),
-                    platforms=[Subdir(request.platform), Subdir("noarch")],
-                    locked_packages=to_records(locked),
-                    virtual_packages=_virtual_packages(request),
-                    exclude_newer=datetime.fromisoformat(request.exclude_newer),
-                )
+            work = solve(
+                [Channel(url) for url in urls],
+                list(request.specs),
+                gateway=self._open_gateway(request.channels),
+                platforms=[Subdir(request.platform), Subdir("noarch")],
+                locked_packages=to_records(locked),
+                virtual_packages=_virtual_packages(request),
+                exclude_newer=datetime.fromisoformat(request.exclude_newer),
             )
+            records = asyncio.run(watched(work, wait.check))
         except SolverError as error:
             raise UnsolvableError(str(error).strip()) from None
+        except TooLongError:
+            raise FetchError(
+                f"conda channel {names}: no complete answer within {SOLVE_LIMIT:.0f} s", hint=OFFLINE_HINT
+            ) from None
         except Exception as error:  # noqa: BLE001 - what rattler's gateway raises has no common root
             if tries > 1 and _SPOILT.match(str(error)):
                 return self.solve(request, locked, tries=tries - 1)
             raise FetchError(
-                f"conda channel {', '.join(request.channels)}: {str(error).strip()}",
-                hint="--offline solves from the records that the committed locks hold.",
+                f"conda channel {names}: {str(error).strip()}",
+                hint=OFFLINE_HINT,
             ) from None
         return _from_records(records)
 
@@ -117,7 +130,7 @@ class ChannelSolver:
 
 
 class RecordSolver:
-    """Solves from conda packages that committed locks already hold, without any server."""
+    """Solves from the conda packages that committed locks hold, without any server."""
 
     is_offline: ClassVar[bool] = True
 
@@ -126,7 +139,7 @@ class RecordSolver:
         self._known = tuple(known)
 
     def solve(self, request: CondaRequest, locked: Sequence[CondaPackage]) -> tuple[CondaPackage, ...]:
-        """As `ChannelSolver.solve`; an `UnsolvableError` may only mean that no lock holds the package yet."""
+        """Solve as `ChannelSolver`; an `UnsolvableError` may only mean that no lock holds the package yet."""
         from rattler import solve_with_sparse_repodata
         from rattler.exceptions import SolverError
 
@@ -146,15 +159,15 @@ class RecordSolver:
             except SolverError as error:
                 raise UnsolvableError(
                     str(error).strip(),
-                    hint="Solved offline, from the records of the committed locks alone; "
-                    "a run that reaches the channel knows more.",
+                    hint="This was solved from the records of the committed locks alone. "
+                    "Run it again where the channel can be reached.",
                 ) from None
         return _from_records(records)
 
 
 @contextmanager
 def _as_repodata(packages: Iterable[CondaPackage]) -> Iterator[list[SparseRepoData]]:
-    """The packages as rattler reads a channel: the one way to give it records with all their fields."""
+    """Write the packages as a channel that rattler reads, the one way to pass it whole records."""
     from rattler import Channel, SparseRepoData
 
     groups: dict[tuple[str, str], dict[str, dict[str, dict[str, object]]]] = {}
@@ -175,7 +188,7 @@ def _as_repodata(packages: Iterable[CondaPackage]) -> Iterator[list[SparseRepoDa
 
 
 def to_records(packages: Sequence[CondaPackage]) -> list[RepoDataRecord]:
-    """As rattler has them."""
+    """Return the packages as records of rattler."""
     with _as_repodata(packages) as sparse:
         return [record for data in sparse for record in data.load_all_records()]
 

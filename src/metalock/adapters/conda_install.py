@@ -1,4 +1,4 @@
-"""py-rattler's installer behind one plain call: locked records to a prefix."""
+"""Installs locked conda packages into a prefix with py-rattler."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, cast
 
 from metalock.adapters.conda import open_client, to_records
 from metalock.adapters.uv import DISK_FULL, DISK_HINT
-from metalock.errors import FetchError, ToolError
+from metalock.adapters.waiting import TooLongError, Wait, watched
+from metalock.errors import FetchError, MetalockError, ToolError
 from metalock.lock.model import DEFAULT_CHANNEL_ALIAS, CondaPackage
 from metalock.progress import Reporter
 
@@ -21,29 +22,33 @@ if TYPE_CHECKING:
     from metalock.adapters.settings import Settings
 
 SILENCE = 60.0
-"""Seconds that downloads may bring nothing."""
-POLL = 0.25
+"""Seconds in which downloads must bring `LEAST` bytes."""
+LEAST = 10_000
+INSTALL_LIMIT = 7200.0
+"""Seconds for the whole conda part."""
 NOTED = 10_000_000
 """Bytes from which on a download is announced."""
 CHANNEL_HINT = (
-    "Channels are read from where CONDA_CHANNEL_ALIAS and .condarc say; the next run goes on from here. "
-    "Without a channel, --backend venv makes the pip part on an interpreter that is already there."
+    "Channels are read from where CONDA_CHANNEL_ALIAS and .condarc say. The next run keeps the downloads. "
+    "Use --backend venv to install the pip part without a channel, on an interpreter of this machine."
 )
 
 
 class _Watcher:
-    """Hears of rattler's progress, on rattler's threads."""
+    """Receives rattler's progress, on rattler's threads."""
 
     def __init__(self, reporter: Reporter, sizes: dict[str, int]) -> None:
         self._reporter = reporter
         self._sizes = sizes
         self._names: dict[int, str] = {}
         self._downloads: dict[int, str] = {}
+        self._received: dict[int, int] = {}
+        self._counted = 0
         self.last_word = time.monotonic()
 
     @property
     def is_silent(self) -> bool:
-        """Whether downloads are under way, and have brought nothing for long."""
+        """Whether downloads are running, and have brought almost nothing for long."""
         return bool(self._downloads) and time.monotonic() - self.last_word > SILENCE
 
     @property
@@ -62,18 +67,23 @@ class _Watcher:
             self._reporter.note(f"fetching {name}, {size / 1e6:.0f} MB")
         return cache_entry
 
-    def on_download_progress(self, _download: int, _progress: int, _total: int | None) -> None:
-        self.last_word = time.monotonic()
+    def on_download_progress(self, download: int, progress: int, _total: int | None) -> None:
+        self._received[download] = progress
+        received = sum(self._received.values())
+        if abs(received - self._counted) >= LEAST:
+            self._counted = received
+            self.last_word = time.monotonic()
 
     def on_download_completed(self, download_idx: int) -> None:
         self._downloads.pop(download_idx, None)
+        self.last_word = time.monotonic()
 
     def on_link_start(self, _operation: int, package_name: str) -> int:
         self._reporter.advance(package_name)
         return 0
 
     def __getattr__(self, name: str) -> Callable[..., int]:
-        """Rattler calls many more hooks than are of interest."""
+        """Return a hook that does nothing: rattler calls many more than are of interest."""
         if not name.startswith("on_"):
             raise AttributeError(name)
         return lambda *_: 0
@@ -82,7 +92,7 @@ class _Watcher:
 def install_conda(
     packages: Sequence[CondaPackage], prefix: Path, *, settings: Settings, cache: Path, reporter: Reporter
 ) -> None:
-    """Download what `cache` lacks, and link it all; for the packages' own platform.
+    """Download the packages that `cache` does not hold, and link all; for the packages' own platform.
 
     Raises `FetchError` for a channel that fails, or has another file than was locked, else `ToolError`.
     """
@@ -98,7 +108,7 @@ def install_conda(
 
 
 def write_variables(prefix: Path, variables: Mapping[str, str]) -> None:
-    """What `conda activate` sets there."""
+    """Write the variables that `conda activate` sets there."""
     state = {"version": 1, "env_vars": dict(variables)}
     (prefix / "conda-meta" / "state").write_text(json.dumps(state), encoding="utf-8")
 
@@ -110,32 +120,40 @@ async def _install(
 
     channels = sorted({p.channel.removeprefix(f"{DEFAULT_CHANNEL_ALIAS}/") for p in packages})
     platform = next((p.subdir for p in packages if p.subdir != "noarch"), "noarch")
-    task = asyncio.ensure_future(
-        install(
-            to_records(packages),
-            prefix,
-            cache_dir=cache,
-            platform=Subdir(platform),
-            client=open_client(settings, channels, timeout=None),
-            execute_link_scripts=True,
-            reporter=cast("InstallerReporter", watcher),
-        )
-    )
-    while not task.done():
-        await asyncio.wait({task}, timeout=POLL)
+    wait = Wait(INSTALL_LIMIT)
+
+    def check() -> None:
+        wait.check()
         if watcher.is_silent:
-            task.cancel()
             raise FetchError(
-                f"conda channel: {watcher.downloading}: nothing has come for {SILENCE:.0f} s",
+                f"conda channel: {watcher.downloading}: almost nothing was received for {SILENCE:.0f} s",
                 hint=CHANNEL_HINT,
             )
-    error = task.exception()
-    if error is not None:
-        raise _failure(str(error).strip(), prefix, [s for c in channels for s in settings.channel_sources(c)])
+
+    work = install(
+        to_records(packages),
+        prefix,
+        cache_dir=cache,
+        platform=Subdir(platform),
+        client=open_client(settings, channels, timeout=None),
+        execute_link_scripts=True,
+        reporter=cast("InstallerReporter", watcher),
+    )
+    try:
+        await watched(work, check)
+    except MetalockError:
+        raise
+    except TooLongError:
+        raise FetchError(
+            f"conda channel: not all was received within {INSTALL_LIMIT:.0f} s", hint=CHANNEL_HINT
+        ) from None
+    except Exception as error:  # noqa: BLE001 - what rattler's installer raises has no common root
+        sources = [source for name in channels for source in settings.channel_sources(name)]
+        raise _failure(str(error).strip(), prefix, sources) from None
 
 
 def _failure(text: str, prefix: Path, sources: Sequence[str]) -> ToolError:
-    """Rattler's errors have one class; its words begin with what it was doing."""
+    """Return the error that fits the text of rattler's: it has one class, and begins with what failed."""
     words = "; ".join(line.removeprefix("Caused by: ").rstrip(".") for line in text.splitlines())
     if DISK_FULL.search(text):
         return ToolError(

@@ -1,4 +1,4 @@
-"""git behind one call: files as a revision had them."""
+"""Reads files of a git revision."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from metalock.errors import UsageError
 
 
 def read_revision(root: Path, revision: str, folder: str, name: str) -> dict[str, str]:
-    """The text of each file called `name` below `folder`, by its path there, as `revision` had it.
+    """Return the text of each file called `name` below `folder` in a revision, by its path there.
 
-    Empty if that revision has no such folder. Raises `UsageError` for a revision that git doesn't know.
+    Returns nothing if that revision has no such folder. Raises `UsageError` for an unknown revision.
     """
     with tempfile.TemporaryDirectory(prefix="metalock-") as temporary:
         archive = Path(temporary) / "files.tar"

@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from email.message import Message
 from hashlib import sha256
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import Tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion
-from requests import HTTPError, RequestException, Response
-from requests.exceptions import ChunkedEncodingError
 
 from metalock.adapters.cache import Cache
-from metalock.adapters.http import reason, session
+from metalock.adapters.http import Answer, Client, IncompleteError
 from metalock.adapters.settings import INDEX_HINT
-from metalock.errors import FetchError, ToolError
+from metalock.errors import FetchError, ToolError, redact
 from metalock.lock.model import PipPackage
 from metalock.platforms import Platform
 
-ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html, text/html;q=0.01"
-PAGE_FORMAT = 1
-"""Of what is kept of a page: another number, and all are read anew."""
+if TYPE_CHECKING:
+    from pypi_simple import DistributionPackage
+
+JSON = "application/vnd.pypi.simple.v1+json"
+HTML = ("application/vnd.pypi.simple.v1+html", "text/html")
+ACCEPT = f"{JSON}, {HTML[0]}, {HTML[1]};q=0.01"
+PAGE_FORMAT = 2
+"""The format of cached pages: after a change of it, all pages are parsed again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,16 +48,19 @@ class IndexWheel:
 class PackageIndex:
     """Project pages, each read once in a run.
 
-    With a `cache`, what a page was found to hold is kept, and the page is parsed anew only when it differs.
+    With a `cache`, the wheels of a page are kept, and the page is parsed again only when it has changed.
     """
 
-    def __init__(self, index_url: str | None, cache: Cache | None = None) -> None:
+    def __init__(
+        self, index_url: str | None, cache: Cache | None = None, *, client: Client | None = None
+    ) -> None:
         self._url = index_url
         self._cache = cache
+        self._client = client or Client()
         self._pages: dict[str, dict[str, IndexWheel]] = {}
 
     def wheels(self, distribution: str) -> dict[str, IndexWheel]:
-        """Every wheel of a distribution by file name; empty if the index doesn't have it.
+        """Return every wheel of a distribution by file name; none if the index does not have it.
 
         Raises `FetchError` if the index can't be read.
         """
@@ -63,61 +71,50 @@ class PackageIndex:
         return page
 
     def _read(self, name: str) -> list[IndexWheel]:
-        entry = _entry(self._url, name)
+        url = f"{(self._url or _default_url()).rstrip('/')}/{name}/"
+        answer = self._get(url)
+        if answer.status == HTTPStatus.NOT_FOUND:
+            return []
+        entry, digest = _entry(url), _digest(answer)
         known = self._known(entry)
-        try:
-            response = _page(self._address(name, known))
-            if response.status_code == HTTPStatus.NOT_FOUND:
-                return []
-            response.raise_for_status()
-            digest = _digest(response)
-            if known.get("digest") == digest:
-                return [IndexWheel(**row) for row in known["wheels"]]
-            wheels = _parsed(response, name)
-        except (ValueError, RuntimeError) as error:
-            raise FetchError(f"package index, {name}: not a project page: {error}", hint=INDEX_HINT) from None
-        except HTTPError as error:
-            raise FetchError(f"package index: {error}", hint=INDEX_HINT) from None
-        except RequestException as error:
-            raise FetchError(f"package index, {name}: {reason(error)}", hint=INDEX_HINT) from None
-        if "@" not in response.url:  # a password would be on disk
-            rows = [asdict(wheel) for wheel in wheels]
-            self._remember(entry, {"url": response.request.url, "digest": digest, "wheels": rows})
+        if known.get("digest") == digest:
+            return [IndexWheel(**row) for row in known["wheels"]]
+        wheels = _parsed(answer, name)
+        self._remember(entry, {"digest": digest, "wheels": [asdict(wheel) for wheel in wheels]})
         return wheels
 
-    def _address(self, name: str, known: Mapping[str, Any]) -> str:
-        """Where the page is; of the index that everyone uses, pypi-simple knows it."""
-        if self._url is not None:
-            return f"{self._url.rstrip('/')}/{name}/"
-        if known:
-            return str(known["url"])
-        from pypi_simple import PyPISimple
-
-        return PyPISimple(session=session()).get_project_url(name)
+    def _get(self, url: str) -> Answer:
+        """Return the page; ask once more if the answer was incomplete, which the client does not repeat."""
+        headers = {"Accept": ACCEPT}
+        try:
+            try:
+                return self._client.read(url, headers=headers, accept=(HTTPStatus.NOT_FOUND,))
+            except IncompleteError:
+                return self._client.read(url, headers=headers, accept=(HTTPStatus.NOT_FOUND,))
+        except FetchError as error:
+            raise FetchError(f"package index: {error}", hint=INDEX_HINT) from None
 
     def _known(self, entry: str) -> dict[str, Any]:
         data = self._cache.read(entry) if self._cache is not None else None
-        try:
-            known = json.loads(bytes(data or b"{}"))
-        except ValueError:
-            return {}
-        return known if isinstance(known, dict) else {}
+        known: dict[str, Any] = json.loads(data or b"{}")
+        return known
 
     def _remember(self, entry: str, known: Mapping[str, object]) -> None:
-        if self._cache is not None:
-            data = json.dumps(known).encode()
-            with suppress(ToolError):  # without it, the next run takes a moment longer
-                self._cache.prepare()
-                self._cache.write(entry, lambda stream: stream.write(data))
+        text = json.dumps(known)
+        if self._cache is None or redact(text) != text:  # an address with a token would be on disk
+            return
+        with suppress(ToolError):  # without it, the next run takes a moment longer
+            self._cache.prepare()
+            self._cache.write(entry, lambda stream: stream.write(text.encode()))
 
     def find(self, package: PipPackage) -> IndexWheel | None:
-        """The locked wheel by its file name, whatever its hash now is."""
+        """Return the entry with the file name of a locked wheel, whatever its hash is now."""
         return self.wheels(package.name).get(package.file)
 
     def fitting(
         self, distribution: str, specifier: str, *, platform: Platform, python: str, floor: str
     ) -> list[IndexWheel]:
-        """Wheels that satisfy `specifier` and that pip would take there, whenever published."""
+        """Return the wheels that satisfy `specifier` and that pip would install there, of any date."""
         tags = set(platform.wheel_tags(python, floor))
         wanted = SpecifierSet(specifier)
         return [
@@ -127,40 +124,67 @@ class PackageIndex:
         ]
 
 
-def _entry(index_url: str | None, name: str) -> str:
-    return f"page-{PAGE_FORMAT}-{sha256(f'{index_url or str()} {name}'.encode()).hexdigest()}"
+def _default_url() -> str:
+    """Return the index that everyone uses: pypi-simple knows it."""
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT
+
+    return PYPI_SIMPLE_ENDPOINT
 
 
-def _page(url: str) -> Response:
+def _entry(url: str) -> str:
+    """Return the name of a page's entry: a hash, of nothing that is secret."""
+    return f"page-{PAGE_FORMAT}-{sha256(redact(url).encode()).hexdigest()}"
+
+
+def _digest(answer: Answer) -> str:
+    """Return the digest of all that the wheels are read from: links are relative to the page's address."""
+    return sha256(f"{answer.url} {answer.kind} ".encode() + answer.body).hexdigest()
+
+
+def _parsed(answer: Answer, name: str) -> list[IndexWheel]:
+    """Return the wheels of a page; raise `FetchError` naming the page if it is not one of a package index."""
+    from pypi_simple import ProjectPage, UnexpectedRepoVersionWarning, UnsupportedRepoVersionError
+
+    warnings.simplefilter("ignore", UnexpectedRepoVersionWarning)
+    kind, _, _ = answer.kind.partition(";")
+    kind = kind.strip().lower() or HTML[1]
+    if kind not in (JSON, *HTML):
+        raise _not_a_page(answer, f"its content type is {kind[:100]!r}")
     try:
-        return session().get(url, headers={"Accept": ACCEPT})
-    except ChunkedEncodingError:  # it broke off, which is no status that the session retries
-        return session().get(url, headers={"Accept": ACCEPT})
+        if kind == JSON:
+            page = ProjectPage.from_json_data(json.loads(answer.body), answer.url)
+        else:
+            page = ProjectPage.from_html(name, answer.body, answer.url, _charset(answer.kind))
+        return [_wheel(package) for package in page.packages if package.package_type == "wheel"]
+    except (ValueError, TypeError, LookupError, RecursionError, UnsupportedRepoVersionError) as error:
+        raise _not_a_page(answer, str(error)) from None
 
 
-def _digest(response: Response) -> str:
-    """Of all that the wheels are read from: links are relative to the page's address."""
-    how = f"{response.url} {response.headers.get('Content-Type')} "
-    return sha256(how.encode() + response.content).hexdigest()
+def _not_a_page(answer: Answer, reason: str) -> FetchError:
+    words = " ".join(reason.split())[:300]
+    return FetchError(
+        f"package index: {answer.url} is not a page of a package index: {words}", hint=INDEX_HINT
+    )
 
 
-def _parsed(response: Response, name: str) -> list[IndexWheel]:
-    from pypi_simple import ProjectPage
+def _charset(content_type: str) -> str | None:
+    header = Message()
+    header["Content-Type"] = content_type
+    return header.get_content_charset()
 
-    return [
-        IndexWheel(
-            file=package.filename,
-            url=package.url,
-            sha256=package.digests.get("sha256"),
-            requires_python=package.requires_python,
-            yanked=package.is_yanked,
-        )
-        for package in ProjectPage.from_response(response, name).packages
-        if package.package_type == "wheel"
-    ]
+
+def _wheel(package: DistributionPackage) -> IndexWheel:
+    return IndexWheel(
+        file=package.filename,
+        url=package.url,
+        sha256=package.digests.get("sha256"),
+        requires_python=package.requires_python,
+        yanked=package.is_yanked,
+    )
 
 
 def _fits(file: str, wanted: SpecifierSet, tags: set[Tag]) -> bool:
+    """Return whether a wheel has a wanted version and one of the tags."""
     try:
         _, version, _, wheel_tags = parse_wheel_filename(file)
     except (InvalidWheelFilename, InvalidVersion):
@@ -169,7 +193,7 @@ def _fits(file: str, wanted: SpecifierSet, tags: set[Tag]) -> bool:
 
 
 def _admits(requires_python: str | None, python: str) -> bool:
-    """Whether `Requires-Python` admits a release of that minor version; its last patch decides."""
+    """Return whether `Requires-Python` admits a release of that minor version; its last patch decides."""
     try:
         return requires_python is None or SpecifierSet(requires_python).contains(f"{python}.99")
     except InvalidSpecifier:

@@ -1,4 +1,4 @@
-"""The one door to other programs."""
+"""Runs other programs; no other module does."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from metalock.adapters.waiting import INTERRUPTED, POLL, TooLongError, Wait
 from metalock.errors import ToolError, redact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completed:
-    """How a program ended, and what it said."""
+    """How a program ended, and what it printed."""
 
     code: int
     stdout: str
@@ -32,49 +33,68 @@ def run(
     stdin: str = "",
     timeout: float = 1800,
     keep_open: Collection[int] = (),
+    report: Callable[[], None] | None = None,
 ) -> Completed:
     """Run a program to its end, in exactly the environment given; `timeout` in seconds.
 
-    It holds the file descriptors of `keep_open` for as long as it runs. Raises `ToolError` if
-    it can't be started or doesn't end in time. What it printed comes back without credentials.
+    It holds the file descriptors of `keep_open` for as long as it runs; `report` is called once if it
+    takes long. Its output is returned without credentials. Raises `ToolError` if it can't be started or
+    does not end in time; it is killed then, and when the run is interrupted.
     """
     try:
-        result = subprocess.run(  # the one place: arguments are a list, never a shell's text
+        process = subprocess.Popen(  # the one place: arguments are a list, never a shell's text
             [str(arg) for arg in args],
             env=dict(env),
             cwd=cwd,
-            input=stdin,
-            capture_output=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             encoding="utf-8",
             errors="replace",
-            timeout=timeout,
             pass_fds=tuple(keep_open),
-            check=False,
         )
     except FileNotFoundError:
         raise ToolError(f"{args[0]} is not installed") from None
     except OSError as error:
         raise ToolError(f"{args[0]} can't be started: {error.strerror}") from None
-    except subprocess.TimeoutExpired:
-        raise ToolError(f"{Path(args[0]).name} did not end within {timeout:.0f} s") from None
-    return Completed(code=result.returncode, stdout=redact(result.stdout), stderr=redact(result.stderr))
+    with process:
+        try:
+            stdout, stderr = _communicate(process, stdin, Wait(timeout, report))
+        except TooLongError:
+            process.kill()
+            raise ToolError(f"{Path(args[0]).name} did not end within {timeout:.0f} s") from None
+        except BaseException:
+            process.kill()
+            raise
+    return Completed(code=process.returncode, stdout=redact(stdout), stderr=redact(stderr))
+
+
+def _communicate(process: subprocess.Popen[str], stdin: str, wait: Wait) -> tuple[str, str]:
+    """Return what the program prints until its end; raise what `wait` does."""
+    unsent: str | None = stdin
+    while True:
+        try:
+            return process.communicate(unsent, POLL)
+        except subprocess.TimeoutExpired:
+            unsent = None  # it is sent once
+            wait.check()
 
 
 class Child:
-    """A program that runs beside this one, with a process group of its own."""
+    """A program that runs at the same time, in a process group of its own."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
 
     def code(self, wait: float = 0) -> int | None:
-        """The exit code, or minus a signal's number; None if it still runs after `wait` seconds."""
+        """Return the exit code, or minus a signal's number; None if it still runs after `wait` seconds."""
         try:
             return self._process.wait(wait)
         except subprocess.TimeoutExpired:
             return None
 
     def kill(self) -> None:
-        """End it and what it has started, at once."""
+        """Kill it and what it has started."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -82,7 +102,7 @@ class Child:
 
 @contextmanager
 def started(args: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path, log: Path) -> Iterator[Child]:
-    """Run a program beside this one, all its output going to the end of `log`; it is killed at the end.
+    """Run a program during the block, with all its output appended to `log`; kill it at the end.
 
     Raises `ToolError` if it can't be started.
     """
@@ -108,16 +128,26 @@ def started(args: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path, lo
 
 @contextmanager
 def termination_interrupts() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does, so that what was begun is taken away."""
+    """Let SIGINT and SIGTERM raise `KeyboardInterrupt` in the block, and end the waits of all its threads.
+
+    A SIGINT that is ignored, as in a background job of a shell, stays ignored.
+    """
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        INTERRUPTED.set()
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, interrupt)
+    INTERRUPTED.clear()
+    kinds = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        kinds.append(signal.SIGINT)
+    before = {kind: signal.signal(kind, interrupt) for kind in kinds}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+        INTERRUPTED.clear()

@@ -1,7 +1,7 @@
-"""Where the index and the channels really are: the settings that pip, uv and conda users already know.
+"""Where the index and the channels are read from: the settings of pip, uv and conda.
 
 Only addresses are taken from them. Whatever else they hold (constraints, extra indexes, cut-off
-dates) would make a lock depend on the machine it was made on, and is left aside.
+dates) would make a lock depend on the machine it was made on, and is ignored.
 """
 
 from __future__ import annotations
@@ -22,28 +22,30 @@ from metalock.lock.model import DEFAULT_CHANNEL_ALIAS
 _UV_INDEX_NAME = re.compile(r"^[A-Za-z0-9._-]+=(?=https?://)")
 """uv lets an index be given as `name=url`."""
 INDEX_HINT = "The index is set by UV_DEFAULT_INDEX or PIP_INDEX_URL."
+LARGEST = 1 << 20
+"""Characters of a file of settings."""
 INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What this machine says of servers."""
+    """The servers and the cache of this machine."""
 
     index_url: str | None
     """The simple index (PEP 503), possibly with credentials; None for uv's own default."""
     channel_alias: str
-    """What a channel's name is relative to, for reading only."""
+    """The URL that a channel's name is relative to, for reading only."""
     channel_mirrors: Mapping[str, tuple[str, ...]]
-    """Channel name or URL to where it is read from instead."""
+    """Channel name or URL to the URLs that it is read from instead."""
     cache: Path
-    """What may be deleted at any time: `METALOCK_CACHE_DIR`, or metalock's folder in the user's cache."""
+    """A folder that may be deleted at any time: `METALOCK_CACHE_DIR`, or metalock's in the user's cache."""
 
     def channel_url(self, channel: str) -> str:
-        """The channel's own URL, which locks hold whatever mirror it is read from."""
+        """Return the channel's own URL, which locks hold whatever mirror it is read from."""
         return channel if "://" in channel else f"{DEFAULT_CHANNEL_ALIAS}/{channel}"
 
     def channel_sources(self, channel: str) -> tuple[str, ...]:
-        """Where the channel is read from, the first that answers; its own URL if nothing says otherwise."""
+        """Return the URLs that the channel is read from, in order; its own URL if there is no setting."""
         url = self.channel_url(channel)
         for key in (channel, url):
             if key in self.channel_mirrors:
@@ -54,7 +56,7 @@ class Settings:
 
 
 def read_settings(environ: Mapping[str, str] = os.environ, home: Path | None = None) -> Settings:
-    """Environment first, then the user's files of uv, pip and conda.
+    """Read the settings: the environment first, then the user's files of uv, pip and conda.
 
     Raises `UsageError` for a file that can't be read.
     """
@@ -80,8 +82,8 @@ def _index_url(environ: Mapping[str, str], home: Path) -> str | None:
 def _uv_index(environ: Mapping[str, str], config: Path) -> str | None:
     for path in _existing([environ.get("UV_CONFIG_FILE"), config / "uv" / "uv.toml", "/etc/uv/uv.toml"]):
         try:
-            table = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            table = tomllib.loads(_read(path))
+        except (ValueError, RecursionError) as error:
             raise UsageError(f"{path}: {error}") from None
         indexes = table.get("index")
         for entry in indexes if isinstance(indexes, list) else []:
@@ -107,8 +109,8 @@ def _pip_index(environ: Mapping[str, str], home: Path, config: Path) -> str | No
     for path in _existing(files):
         parser = configparser.RawConfigParser()
         try:
-            parser.read_string(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, configparser.Error) as error:
+            parser.read_string(_read(path))
+        except (ValueError, configparser.Error) as error:
             raise UsageError(f"{path}: {error}") from None
         if parser.has_option("global", "index-url"):
             return parser.get("global", "index-url").strip()
@@ -121,15 +123,15 @@ def _read_condarc(environ: Mapping[str, str], home: Path) -> Mapping[str, object
         import yaml
 
         try:
-            table = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError) as error:
+            table = yaml.safe_load(_read(path))
+        except (ValueError, RecursionError, yaml.YAMLError) as error:
             raise UsageError(f"{path}: {error}") from None
         return table if isinstance(table, dict) else {}
     return {}
 
 
 def _channel_mirrors(condarc: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
-    """Conda's `custom_channels`, name to base or full URL, and mamba's `mirrored_channels`, name to URLs."""
+    """Read conda's `custom_channels` (name to base or full URL) and mamba's `mirrored_channels`."""
     mirrors: dict[str, tuple[str, ...]] = {}
     custom = condarc.get("custom_channels")
     for name, base in (custom if isinstance(custom, dict) else {}).items():
@@ -141,6 +143,18 @@ def _channel_mirrors(condarc: Mapping[str, object]) -> dict[str, tuple[str, ...]
             str(url).rstrip("/") for url in (urls if isinstance(urls, list) else [urls])
         )
     return mirrors
+
+
+def _read(path: Path) -> str:
+    """Return the text of a file; raise `UsageError` if it can't be read, or is too large for settings."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            text = file.read(LARGEST + 1)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: {error}") from None
+    if len(text) > LARGEST:
+        raise UsageError(f"{path}: larger than {LARGEST} characters")
+    return text
 
 
 def _existing(paths: Iterable[str | Path | None]) -> list[Path]:

@@ -1,4 +1,4 @@
-"""uv behind one call: the wheels that a cell's pip part resolves to."""
+"""Resolves the pip part of a cell with uv."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from packaging.pylock import Package, PackageWheel, Pylock, PylockValidationError
 from packaging.tags import Tag
@@ -21,6 +22,10 @@ from metalock.adapters.proc import Completed, run
 from metalock.adapters.settings import INDEX_HINT
 from metalock.errors import FetchError, ToolError, UnsolvableError
 from metalock.platforms import Platform
+from metalock.progress import Reporter
+
+if TYPE_CHECKING:
+    from metalock.adapters.http import Client
 
 INHERITED = (
     "PATH",
@@ -48,18 +53,21 @@ INHERITED = (
     "UV_KEYRING_PROVIDER",
     "UV_INSECURE_HOST",
 )
-"""What uv may know of this machine: how to reach servers, and nothing that changes a resolution."""
+"""The variables that uv receives: how to reach servers, and nothing that changes a resolution."""
 _INDEX_FAILED = re.compile(
     r"error sending request|Failed to (?:fetch|download)|HTTP status|error decoding response body"
     r"|unexpected (?:JSON|HTML)|Hash mismatch|returned an? 403 |credentials \(401"
     r"|[Nn]etwork (?:connectivity is|was) disabled"
 )
-"""Uv's words for an index that can't be reached, refuses, or sends what can't be used."""
+"""The texts of uv for an index that can't be reached, refuses, or sends what can't be used."""
+RESOLVE_LIMIT = 900.0
+"""Seconds for a resolution with all its downloads, which are of metadata."""
 
 _FINDING = threading.Lock()
 """uv's search asks sysconfig, which up to Python 3.11 can't take two threads at first (cpython#92452)."""
 DISK_FULL = re.compile(r"No space left on device|File too large|[Qq]uota exceeded")
-DISK_HINT = "free some space, or set UV_CACHE_DIR and METALOCK_CACHE_DIR to folders that have it"
+DISK_HINT = "Free some space, or set UV_CACHE_DIR and METALOCK_CACHE_DIR to folders on another disk."
+INSTALL_HINT = f"Run `{sys.executable} -m pip install uv`."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +98,7 @@ class ResolvedWheel:
 
 
 def uv_path() -> Path:
-    """The uv that was installed with metalock, else the first on PATH; raise `ToolError` for none."""
+    """Return the uv that was installed with metalock, else the first on PATH; raise `ToolError` for none."""
     try:
         from uv import find_uv_bin
     except ImportError:
@@ -98,19 +106,19 @@ def uv_path() -> Path:
 
         found = shutil.which("uv")
         if found is None:
-            raise ToolError("uv is not installed", hint=f"{sys.executable} -m pip install uv") from None
+            raise ToolError("uv is not installed", hint=INSTALL_HINT) from None
         return Path(found)
     try:
         with _FINDING:
             return Path(find_uv_bin())
     except FileNotFoundError as error:
-        raise ToolError(f"uv is not installed: {error}", hint=f"{sys.executable} -m pip install uv") from None
+        raise ToolError(f"uv is not installed: {error}", hint=INSTALL_HINT) from None
 
 
 def uv_environment(
     index_url: str | None, *, floor: str | None = None, environ: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
-    """The whole environment of a uv run."""
+    """Return the whole environment of a uv run."""
     env = {name: environ[name] for name in INHERITED if name in environ}
     env |= {
         name: value
@@ -130,14 +138,16 @@ def uv_environment(
 class PipResolver:
     """Resolves with uv: wheels only, for one Python, platform and floor, and nothing of this machine."""
 
-    def __init__(self, index_url: str | None) -> None:
+    def __init__(self, index_url: str | None, reporter: Reporter | None = None) -> None:
         self._index_url = index_url
+        self._reporter = reporter or Reporter()
+        self._is_reported = False
         self._uv = uv_path()
 
     def resolve(
         self, request: PipRequest, preferences: Mapping[str, str], *, from_cache: bool = False
     ) -> tuple[ResolvedWheel, ...]:
-        """The wheels, by name; versions in `preferences` are kept where they still fit.
+        """Return the wheels, by name; versions in `preferences` are kept where they still fit.
 
         Raises `UnsolvableError` with uv's reasons, `FetchError` where the index fails, or with
         `from_cache` where uv's cache lacks something.
@@ -169,7 +179,14 @@ class PipResolver:
         if offline:
             args.append("--offline")
         floor = request.floor if request.platform.is_macos else None
-        return run(args, env=uv_environment(self._index_url, floor=floor), cwd=folder)
+        env = uv_environment(self._index_url, floor=floor)
+        return run(args, env=env, cwd=folder, timeout=RESOLVE_LIMIT, report=self._report)
+
+    def _report(self) -> None:
+        """Report a long wait, once for all resolutions."""
+        if not self._is_reported:
+            self._is_reported = True
+            self._reporter.note("waiting for uv, which reads the package index; Ctrl-C ends the run")
 
 
 def _lines(requirements: Mapping[str, str]) -> str:
@@ -177,7 +194,7 @@ def _lines(requirements: Mapping[str, str]) -> str:
 
 
 def _preferences(versions: Mapping[str, str]) -> str:
-    """A PEP 751 file of versions alone: uv reads its output file back and keeps to it."""
+    """Return a PEP 751 file of versions alone: uv reads its output file and keeps to it."""
     entries = [
         f'[[packages]]\nname = "{name}"\nversion = "{version}"\n'
         for name, version in sorted(versions.items())
@@ -188,7 +205,7 @@ def _preferences(versions: Mapping[str, str]) -> str:
 def uv_failure(
     result: Completed, command: str, folder: Path | None = None
 ) -> UnsolvableError | FetchError | ToolError:
-    """What uv's words mean; `folder` is where it wrote."""
+    """Return the error that fits the text of uv's; `folder` is where it wrote."""
     text = result.stderr.strip().removeprefix("error: ")
     if DISK_FULL.search(text):
         place = folder or tempfile.gettempdir()
@@ -243,10 +260,6 @@ def _best_wheel(package: Package, ranks: Mapping[Tag, int]) -> ResolvedWheel:
     )
 
 
-def wheel_size(wheel: ResolvedWheel) -> int:
-    """Bytes, from the index or else from the file's server."""
-    if wheel.size is not None:
-        return wheel.size
-    from metalock.adapters.http import content_length
-
-    return content_length(wheel.url)
+def wheel_size(wheel: ResolvedWheel, client: Client) -> int:
+    """Return the size in bytes, from the index or else from the file's server."""
+    return client.content_length(wheel.url) if wheel.size is None else wheel.size

@@ -1,4 +1,4 @@
-"""uv behind plain calls: a venv on an interpreter, and locked wheels into an environment."""
+"""Makes a venv on an interpreter, and installs locked wheels into an environment, with uv."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ASK = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interpreter:
-    """What a Python says of itself."""
+    """A Python interpreter, as it describes itself."""
 
     path: Path
     version: str
@@ -35,35 +35,35 @@ class Interpreter:
 
 
 def machine() -> tuple[str, str]:
-    """System and architecture of this machine."""
+    """Return the system and the architecture of this machine."""
     return sys.platform, platform.machine()
 
 
 def read_interpreter(path: Path) -> Interpreter:
-    """Ask it; raise `UsageError` for what is no CPython."""
-    hint = "--python names a CPython executable, such as /usr/bin/python3.11"
+    """Return the interpreter at a path; raise `UsageError` for anything but CPython."""
+    hint = "Pass the executable of a CPython to --python, such as /usr/bin/python3.11."
     path = path.absolute()
     if not path.is_file() or not os.access(path, os.X_OK):
-        raise UsageError(f"{path} is no program", hint=hint)
+        raise UsageError(f"{path} is not a program", hint=hint)
     try:
         answer = run([path, "-I", "-S", "-c", _ASK], env=uv_environment(None), cwd=Path("/"), timeout=60)
         name, version, architecture = json.loads(answer.stdout)
     except (ToolError, ValueError, TypeError):
-        raise UsageError(f"{path} is no Python", hint=hint) from None
+        raise UsageError(f"{path} is not a Python interpreter", hint=hint) from None
     if name != "cpython":
         raise UsageError(f"{path} is {name}, and locks are made for CPython", hint=hint)
     return Interpreter(path=path, version=version, machine=architecture)
 
 
 def find_interpreter(minor: str) -> Path | None:
-    """A CPython of that minor version (`3.11`) on this machine, as uv finds one: on PATH, or its own."""
+    """Return a CPython of that minor version (`3.11`), as uv finds one: on PATH, or its own."""
     args: list[str | Path] = [uv_path(), "python", "find", f"cpython@{minor}", "--system", "--no-project"]
     result = run([*args, "--no-config"], env=uv_environment(None), cwd=Path("/"), timeout=60)
     return Path(result.stdout.strip()) if result.code == 0 else None
 
 
 def make_venv(python: Path, prefix: Path, *, prompt: str, keep_open: int) -> None:
-    """In a folder that may hold a marker already."""
+    """Make a venv in a folder that may hold a marker already."""
     args: list[str | Path] = [
         uv_path(), "venv", prefix, "--python", python, "--prompt", prompt,
         "--allow-existing", "--no-config", "--no-project", "--quiet",
@@ -76,7 +76,7 @@ def make_venv(python: Path, prefix: Path, *, prompt: str, keep_open: int) -> Non
 def install_wheels(
     wheels: Iterable[PipPackage], python: Path, *, prefix: Path, index_url: str | None, keep_open: int
 ) -> None:
-    """Exactly these files, nothing resolved and nothing built; linked from uv's cache where that can be.
+    """Install exactly these files, linked from uv's cache if possible; nothing is resolved or built.
 
     Raises `FetchError` for an index that fails, or has another file than was locked.
     """
@@ -103,7 +103,7 @@ def install_wheels(
 def install_on_top(
     requirements: Iterable[str], python: Path, *, prefix: Path, index_url: str | None, exclude_newer: str
 ) -> None:
-    """As `pip install --upgrade` does: these anew, what else is there only where they demand it.
+    """Install as `pip install --upgrade` does: other packages are changed only if these require it.
 
     What was installed before may be left with requirements that no longer hold. Raises `FetchError` for an
     index that fails, `UnsolvableError` where no version fits the interpreter.

@@ -9,7 +9,7 @@ from dataclasses import replace
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from metalock.adapters.cache import Cache
-from metalock.adapters.http import content_length
+from metalock.adapters.http import Client
 from metalock.adapters.index import IndexWheel, PackageIndex
 from metalock.adapters.settings import read_settings
 from metalock.audit.checks import PLUGINS
@@ -36,13 +36,14 @@ def make_grid(
     """
     settings = read_settings()
     cache = Cache(settings.cache)
-    index = PackageIndex(settings.index_url, cache)
+    client = Client(reporter)
+    index = PackageIndex(settings.index_url, cache, client=client)
     grid = [pair for pair in choose_pairs(plugin, platform, index) if only(pair)]
     if not grid:
         raise NothingSelectedError(
             f"nothing to compare: the index has no {plugin}, or no TensorFlow for {platform}"
         )
-    library = WheelLibrary(index, cache, reporter=reporter)
+    library = WheelLibrary(index, cache, client=client, reporter=reporter)
     answers = read_pairs(grid, platform, library)
     facts = {file: answer for file, answer in answers.items() if isinstance(answer, WheelFacts)}
     for file in sorted(answers.keys() - facts.keys()):
@@ -82,4 +83,4 @@ def _package(wheel: IndexWheel, library: WheelLibrary, platform: Platform) -> Pi
     package = PipPackage(name=name, version=str(version), file=wheel.file, sha256=wheel.sha256, size=0)
     if library.knows(package, platform):
         return package
-    return replace(package, size=content_length(wheel.url))
+    return replace(package, size=library.client.content_length(wheel.url))

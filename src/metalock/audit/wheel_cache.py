@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from metalock.adapters.cache import Cache, disk_faults
 from metalock.adapters.fetch import Download, fetch
+from metalock.adapters.http import Client
 from metalock.adapters.index import PackageIndex
 from metalock.adapters.settings import read_settings
 from metalock.audit.facts import WheelFacts, dump, load
@@ -35,12 +36,14 @@ class WheelLibrary:
         index: PackageIndex,
         cache: Cache,
         *,
+        client: Client | None = None,
         reporter: Reporter | None = None,
         jobs: int | None = None,
         keep: bool = False,
     ) -> None:
         processors = os.cpu_count() or 1
         self._index = index
+        self.client = client or Client(reporter)
         self._cache = cache
         self._reporter = reporter or Reporter()
         self._jobs = jobs or processors + 2
@@ -96,7 +99,7 @@ class WheelLibrary:
         return known or ToolError(f"{package.file}: its facts were gone as soon as they were stored")
 
     def _read(self, package: PipPackage, platform: Platform) -> None:
-        path = fetch(self._download(package), self._cache.wheels, checkpoint=self._checkpoint)
+        path = fetch(self._download(package), self._cache.wheels, self.client, checkpoint=self._checkpoint)
         try:
             with self._processors, disk_faults(self._cache.folder), path.open("rb") as file:
                 self._checkpoint()
@@ -120,12 +123,14 @@ class WheelLibrary:
 
     def _known(self, package: PipPackage, platform: Platform) -> WheelFacts | None:
         entry = _entry(package, platform)
-        buffer = self._cache.read(entry)
+        buffer = self._cache.map(entry)
         if buffer is None:
             return None
         try:
             facts = load(buffer)
         except InvalidBinary:
+            facts = None
+        if facts is None or facts.sha256 != package.sha256:
             self._cache.discard(entry)
             return None
         return replace(facts, binaries=_Stored(facts.binaries, package.file, self._cache, entry))
@@ -168,4 +173,6 @@ def open_library(reporter: Reporter) -> WheelLibrary:
     """Return the wheels of this machine's index, with its cache."""
     settings = read_settings()
     cache = Cache(settings.cache)
-    return WheelLibrary(PackageIndex(settings.index_url, cache), cache, reporter=reporter)
+    client = Client(reporter)
+    index = PackageIndex(settings.index_url, cache, client=client)
+    return WheelLibrary(index, cache, client=client, reporter=reporter)

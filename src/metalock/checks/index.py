@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from metalock.adapters.http import Client
 from metalock.adapters.index import PackageIndex
 from metalock.adapters.settings import read_settings
 from metalock.adapters.uv import PipRequest, PipResolver
@@ -24,7 +25,7 @@ def check_index(
 ) -> list[Finding]:
     """Every check that needs the index. Raises `FetchError` if it can't be read."""
     settings = read_settings()
-    index = PackageIndex(settings.index_url)
+    index = PackageIndex(settings.index_url, client=Client(reporter))
     states = [workspace.state(cell) for cell in cells if cell.unavailable is None]
     locks = [(state.cell, state.lock) for state in states if state.lock is not None]
     names = {c.watched[0] for cell in cells for c in cell.columns if c.unavailable}
@@ -40,7 +41,7 @@ def check_index(
     return [
         *check_unavailable(index, cells),
         *check_locked_wheels(index, locks),
-        *check_pins(states, PipResolver(settings.index_url), jobs=jobs, reporter=reporter),
+        *check_pins(states, PipResolver(settings.index_url, reporter), jobs=jobs, reporter=reporter),
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit, urlunsplit
 
 from metalock.adapters.files import write_text
+from metalock.adapters.http import Client
 from metalock.adapters.index import PackageIndex
 from metalock.adapters.settings import read_settings
 from metalock.errors import FetchError, ToolError, UsageError
@@ -35,11 +37,13 @@ def write_conda_lock(workspace: Workspace, cells: Sequence[Cell], path: Path, *,
     has every locked wheel with its locked hash.
     """
     locks = _current_locks(workspace, cells)
-    urls = find_wheels(PackageIndex(read_settings().index_url), locks, reporter)
+    urls = find_wheels(PackageIndex(read_settings().index_url, client=Client(reporter)), locks, reporter)
     public = {file: public_url(url) for file, url in urls.items()}
     stripped = sum(public[file] != url for file, url in urls.items())
     if stripped:
-        reporter.note(f"credentials or queries left out of {stripped} wheel URLs: pip must know them itself")
+        reporter.note(
+            f"credentials, tokens or queries left out of {stripped} wheel URLs: pip must know them itself"
+        )
     for cell in cells:
         if cell.variables:
             reporter.note(
@@ -93,13 +97,16 @@ def find_wheels(index: PackageIndex, locks: Sequence[Lock], reporter: Reporter) 
 
 
 def public_url(url: str) -> str:
-    """Where the file is, without what may be secret: credentials, and a query, which may be a signature.
+    """Return the address of a file without what may be secret: credentials, a token, the query.
 
     >>> public_url("https://me:p@ss@127.0.0.1:8080/files/a-1-py3-none-any.whl?token=x")
     'https://127.0.0.1:8080/files/a-1-py3-none-any.whl'
+    >>> public_url("https://example.invalid/t/tk-1/files/a-1-py3-none-any.whl")
+    'https://example.invalid/files/a-1-py3-none-any.whl'
     """
     parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    path = re.sub(r"/t/[^/]+", "", parts.path)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, "", ""))
 
 
 def to_conda_lock(

@@ -180,7 +180,7 @@ def _lock_all(
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
         for future, state in unsettled.items():
-            if future.cancelled():
+            if future.cancelled() or isinstance(future.exception(), KeyboardInterrupt):
                 outcome.not_tried.append(state.cell.name)
             else:
                 _settle(workspace, state, future, outcome, reporter)

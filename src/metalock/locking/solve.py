@@ -9,6 +9,7 @@ from typing import ClassVar, Protocol
 from packaging.utils import canonicalize_name
 
 from metalock.adapters.conda import ChannelSolver, CondaRequest, RecordSolver
+from metalock.adapters.http import Client
 from metalock.adapters.settings import Settings, read_settings
 from metalock.adapters.uv import PipRequest, PipResolver, ResolvedWheel, wheel_size
 from metalock.errors import FetchError, MetalockError, ToolError, UnsolvableError
@@ -42,7 +43,13 @@ def conda_request(cell: Cell) -> CondaRequest:
 class Locker:
     """Solves cells; safe to use from several threads."""
 
-    def __init__(self, conda: Callable[[], CondaSolver], pip: PipResolver, upgrade: Upgrade) -> None:
+    def __init__(
+        self,
+        conda: Callable[[], CondaSolver],
+        pip: PipResolver,
+        upgrade: Upgrade,
+        client: Client | None = None,
+    ) -> None:
         self._open_conda = conda
         self._pip = pip
         self._upgrade = upgrade
@@ -53,6 +60,7 @@ class Locker:
         self._first: dict[CondaRequest, tuple[CondaPackage, ...]] = {}
         self._published: dict[str, str] = {}
         self._broken: ToolError | None = None
+        self._client = client or Client()
 
     def learn(self, state: CellState) -> None:
         """Take what a cell's lock knows; to be called for every cell, in the order of the matrix."""
@@ -103,7 +111,7 @@ class Locker:
     def _with_size(self, wheel: ResolvedWheel) -> PipPackage:
         size = self._sizes.get(wheel.sha256)
         if size is None:
-            size = self._sizes[wheel.sha256] = wheel_size(wheel)
+            size = self._sizes[wheel.sha256] = wheel_size(wheel, self._client)
         return PipPackage(
             name=wheel.name, version=wheel.version, file=wheel.file, sha256=wheel.sha256, size=size
         )
@@ -194,7 +202,7 @@ def open_conda_solver(
     workspace: Workspace, settings: Settings, *, offline: bool, reporter: Reporter
 ) -> CondaSolver:
     """The channels, or, offline or where they can't be reached, the records that the locks hold."""
-    solver = ChannelSolver(settings, settings.cache / "repodata")
+    solver = ChannelSolver(settings, settings.cache / "repodata", reporter)
     if not offline:
         channel = solver.unreachable(workspace.matrix.channels)
         if channel is None:
@@ -218,6 +226,7 @@ def make_locker(
     settings = settings or read_settings()
     return Locker(
         lambda: open_conda_solver(workspace, settings, offline=offline, reporter=reporter),
-        PipResolver(settings.index_url),
+        PipResolver(settings.index_url, reporter),
         upgrade,
+        Client(reporter),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
 from typing import IO
 
@@ -13,6 +14,7 @@ from metalock.prefix.model import python_packages
 from metalock.prefix.record import SoundFiles
 
 SOUND = "sound-files"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 KEPT = 20_000
 """Digests, one for each distribution of each environment."""
 
@@ -39,10 +41,10 @@ def _remembered(cache: Cache, entry: str) -> tuple[str, str] | None:
     if stored is None:
         return None
     try:
-        file, sha256 = json.loads(bytes(stored))
-    except ValueError:
+        file, sha256 = json.loads(stored)
+    except (ValueError, TypeError):
         return None
-    return str(file), str(sha256)
+    return (file, sha256) if isinstance(file, str) and _SHA256.fullmatch(str(sha256)) else None
 
 
 def forget_seeds(lock: Lock, cache: Cache) -> None:
@@ -80,7 +82,7 @@ def _ask(lock: Lock, name: str, version: str, index_url: str | None) -> tuple[st
 def recall(cache: Cache) -> SoundFiles:
     """What earlier checks found right."""
     stored = cache.read(SOUND)
-    return SoundFiles(dict.fromkeys(bytes(stored).decode("ascii", "replace").split()) if stored else {})
+    return SoundFiles(dict.fromkeys(stored.decode("ascii", "replace").split()) if stored else {})
 
 
 def remember(cache: Cache, sound: SoundFiles) -> None:

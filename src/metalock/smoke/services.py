@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from metalock.adapters.http import put
+from metalock.adapters.http import Client
 from metalock.adapters.proc import Child, started
 from metalock.errors import MetalockError, ToolError
 
@@ -64,9 +64,10 @@ def s3_server(python: Path, scratch: Path) -> Iterator[Mapping[str, str]]:
     command: list[str | Path] = [python, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
     with started(command, env=environment, cwd=home, log=log) as child:
         endpoint = _endpoint(child, log)
-        put(f"{endpoint}/{BUCKET}")
+        client = Client()
+        client.put(f"{endpoint}/{BUCKET}")
         for key, data in OBJECTS.items():
-            put(f"{endpoint}/{BUCKET}/{key}", data, PUBLIC)
+            client.put(f"{endpoint}/{BUCKET}/{key}", data, PUBLIC)
         yield s3_variables(endpoint)
 
 
