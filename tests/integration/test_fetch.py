@@ -1,9 +1,10 @@
-"""Downloads from a server on loopback: broken off, gone on with, wrong."""
+"""Downloads from a server on loopback: interrupted, resumed, wrong."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,33 @@ def test_a_kept_wheel_is_checked_again(site: Site, folder: Path) -> None:
     path = fetched(site, folder)
     path.write_bytes(b"somebody was here")
     assert fetched(site, folder).read_bytes() == BODY
+
+
+@pytest.mark.parametrize("kind", [".part", ".whl"])
+@pytest.mark.parametrize("what", ["link", "pipe", "huge"])
+def test_what_is_no_part_of_it_is_removed(site: Site, folder: Path, what: str, kind: str) -> None:
+    """Nothing is written through a link, and nothing endless is read."""
+    path, other = folder / f"{SHA256}{kind}", folder.parent / "notes"
+    other.write_bytes(BODY[:9])
+    if what == "link":
+        path.symlink_to(other)
+    elif what == "pipe":
+        os.mkfifo(path)
+    else:
+        path.touch()
+        os.truncate(path, 1 << 42)
+    found = fetched(site, folder)
+    assert not found.is_symlink()
+    assert found.read_bytes() == BODY
+    assert other.read_bytes() == BODY[:9]
+
+
+def test_a_file_of_unknown_size_has_a_limit(
+    site: Site, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LARGEST", 1000)
+    with pytest.raises(FetchError, match="more than 1000 bytes"):
+        fetched(site, folder, size=0)
 
 
 def test_stopped_in_the_middle(site: Site, folder: Path) -> None:

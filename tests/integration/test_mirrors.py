@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,40 @@ def test_credentials_are_not_told_in_errors(
     with world.site.failing(pattern, **what):
         failed = project.run("check", *ONE, code=1 if pattern == "repodata" else 4)
     assert_kept_secret(project, failed.err, failed.out)
+
+
+def test_a_token_in_the_path_is_used_and_not_written(
+    world: World, project: Project, locked_once: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither in files of the project nor in the caches of metalock; uv's cache is uv's own."""
+    world.site.files |= {f"/t/{WORD}{path}": answer for path, answer in world.site.files.items()}
+    monkeypatch.setenv("UV_DEFAULT_INDEX", f"{world.url}/t/{WORD}/simple")
+    monkeypatch.setenv("CONDA_CHANNEL_ALIAS", f"{world.url}/t/{WORD}")
+    done = [end(project.spawn(*command.split())) for command in ("env", "check", "audit")]
+    assert [one.code for one in done] == [0, 0, 1], "these wheels have findings"
+    assert world.asked(f"/t/{WORD}/simple/")
+    assert world.asked(f"/t/{WORD}/conda-forge/")
+    assert project.files("lock.json") == Project(locked_once.parent).files("lock.json")
+    shutil.rmtree(path_of("UV_CACHE_DIR"))
+    assert_kept_secret(project, *(one.err + one.out for one in done))
+    for path in project.root.parent.rglob("*"):
+        assert WORD not in path.name
+
+
+@pytest.mark.parametrize("pattern", ["/simple/", "repodata"])
+@pytest.mark.parametrize("what", [{"status": 500}, {"status": 401}, {"truncate": True}, {"garbage": b"{"}])
+def test_tokens_are_not_printed_in_errors(
+    world: World, project: Project, monkeypatch: pytest.MonkeyPatch, pattern: str, what: dict[str, object]
+) -> None:
+    world.site.files |= {f"/t/{WORD}{path}": answer for path, answer in world.site.files.items()}
+    monkeypatch.setenv("UV_DEFAULT_INDEX", f"{world.url}/t/{WORD}/simple")
+    monkeypatch.setenv("CONDA_CHANNEL_ALIAS", f"{world.url}/t/{WORD}")
+    monkeypatch.setattr("metalock.adapters.conda.RETRIES", 0)
+    with world.site.failing(pattern, **what):
+        failed = project.run("env", *ONE, code=4)
+        checked = project.run("check", *ONE, code=1 if pattern == "repodata" else 4)
+    for text in (failed.err, failed.out, checked.err, checked.out):
+        assert WORD not in text
 
 
 def test_credentials_are_not_told_when_nobody_answers(

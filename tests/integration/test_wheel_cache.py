@@ -12,6 +12,7 @@ from make_wheels import METADATA, make_wheel
 
 from integration.index import Wheel, index_files
 from integration.servers import Site, serving
+from metalock.adapters import cache as cache_module
 from metalock.adapters.cache import Cache
 from metalock.adapters.index import PackageIndex
 from metalock.audit.facts import WheelFacts
@@ -115,12 +116,36 @@ def test_damaged_facts_are_made_again(site: Site, tmp_path: Path, damage: str) -
     assert len(downloads(site)) == 1
 
 
-def test_damaged_tables_are_told_and_made_again(site: Site, tmp_path: Path) -> None:
+def test_facts_are_bound_to_their_wheel(site: Site, tmp_path: Path) -> None:
+    """Those of another wheel or platform are not used, whatever name they are stored under."""
+    facts(tmp_path, site, WHEELS[:2])
+    one, two = (tmp_path / "facts" / f"{package(wheel).sha256}-{MAC}" for wheel in WHEELS[:2])
+    content = two.read_bytes()
+    two.rename(one)
+    site.forget()
+    assert facts(tmp_path, site, WHEELS[:1])["one"].name == "one"  # type: ignore[union-attr]
+    assert len(downloads(site)) == 1
+    seal = len(content) - cache_module._SEAL.size
+    Cache(tmp_path).write(one.name, lambda stream: stream.write(content[:seal]))
+    assert facts(tmp_path, site, WHEELS[:1])["one"].name == "one"  # type: ignore[union-attr]
+    assert len(downloads(site)) == 2
+    one.rename(one.with_name(one.name.replace(MAC, Platform.LINUX_64)))
+    with serving(site) as url:
+        library = WheelLibrary(PackageIndex(f"{url}/simple"), Cache(tmp_path))
+        (_, found), *_ = library.facts([package(WHEELS[0])], Platform.LINUX_64)
+    assert isinstance(found, WheelFacts)
+    assert not found.binaries, "those of macOS are not Linux's"
+
+
+def test_damaged_tables_are_reported_and_made_again(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     facts(tmp_path, site, WHEELS[:1])
     (entry,) = (tmp_path / "facts").iterdir()
     data = bytearray(entry.read_bytes())
-    data[-1] ^= 1
+    data[-1 - cache_module._SEAL.size] ^= 1
     entry.write_bytes(data)
+    monkeypatch.setattr(cache_module, "_MAPPED", 0)  # as a large entry, which is not read whole
     one = facts(tmp_path, site, WHEELS[:1])["one"]
     assert isinstance(one, WheelFacts)
     with pytest.raises(ToolError, match="damaged on disk"):

@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from hashlib import file_digest, sha256
 from pathlib import Path
 from struct import Struct
@@ -75,24 +75,15 @@ class Cache:
     @contextmanager
     def _opened(self, name: str) -> Iterator[tuple[BinaryIO, int, bytes] | None]:
         """Open an entry that was written under this name; with the size and the digest of its content."""
-        path = self._entries / name
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except FileNotFoundError:
-            yield None
-            return
-        except OSError:
-            self.discard(name)
-            yield None
-            return
-        with open(descriptor, "rb") as file:  # noqa: PTH123 - of a descriptor, not a path
-            sealed = _read_seal(file, name)
-            if sealed is None:
+        file = _open(self._entries / name)
+        with file or nullcontext():
+            sealed = _read_seal(file, name) if file else None
+            if file is None or sealed is None:
                 self.discard(name)
                 yield None
                 return
             with suppress(OSError):  # a cache that may only be read
-                os.utime(descriptor)
+                os.utime(file.fileno())
             yield file, *sealed
 
     def write(self, name: str, dump: Callable[[IO[bytes]], object]) -> None:
@@ -163,11 +154,22 @@ class Cache:
                 excess -= size
 
 
+def _open(path: Path) -> BinaryIO | None:
+    """Open a file; return None if there is none, or it is not a regular one."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return None
+    return os.fdopen(descriptor, "rb")
+
+
 def _read_seal(file: BinaryIO, name: str) -> tuple[int, bytes] | None:
     """Return size and digest of the content, or None for a file that was not written under this name."""
-    status = os.fstat(file.fileno())
-    size = status.st_size - _SEAL.size
-    if not stat.S_ISREG(status.st_mode) or size < 0:
+    size = os.fstat(file.fileno()).st_size - _SEAL.size
+    if size < 0:
         return None
     file.seek(size)
     magic, stated, named, digest = _SEAL.unpack(file.read(_SEAL.size))

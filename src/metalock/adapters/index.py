@@ -145,16 +145,16 @@ def _parsed(answer: Answer, name: str) -> list[IndexWheel]:
     """Return the wheels of a page; raise `FetchError` naming the page if it is not one of a package index."""
     from pypi_simple import ProjectPage, UnexpectedRepoVersionWarning, UnsupportedRepoVersionError
 
-    warnings.simplefilter("ignore", UnexpectedRepoVersionWarning)
     kind, _, _ = answer.kind.partition(";")
     kind = kind.strip().lower() or HTML[1]
     if kind not in (JSON, *HTML):
         raise _not_a_page(answer, f"its content type is {kind[:100]!r}")
     try:
-        if kind == JSON:
-            page = ProjectPage.from_json_data(json.loads(answer.body), answer.url)
-        else:
-            page = ProjectPage.from_html(name, answer.body, answer.url, _charset(answer.kind))
+        with warnings.catch_warnings(category=UnexpectedRepoVersionWarning, action="ignore"):
+            if kind == JSON:
+                page = ProjectPage.from_json_data(json.loads(answer.body), answer.url)
+            else:
+                page = ProjectPage.from_html(name, answer.body, answer.url, _charset(answer.kind))
         return [_wheel(package) for package in page.packages if package.package_type == "wheel"]
     except (ValueError, TypeError, LookupError, RecursionError, UnsupportedRepoVersionError) as error:
         raise _not_a_page(answer, str(error)) from None
