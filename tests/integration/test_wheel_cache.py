@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from pathlib import Path
+from typing import IO
 
 import pytest
 from make_samples import MACHO
@@ -15,6 +16,7 @@ from integration.servers import Site, serving
 from metalock.adapters import cache as cache_module
 from metalock.adapters.cache import Cache
 from metalock.adapters.index import PackageIndex
+from metalock.audit import wheel_cache as wheel_cache_module
 from metalock.audit.facts import WheelFacts
 from metalock.audit.wheel_cache import WheelLibrary
 from metalock.errors import FetchError, MetalockError, ToolError, UnreadableWheelError
@@ -184,6 +186,30 @@ def test_given_up_in_the_middle(site: Site, tmp_path: Path) -> None:
     site.forget()
     assert len(facts(tmp_path, site, WHEELS)) == len(WHEELS)
     assert len(downloads(site)) == len(WHEELS) - known
+
+
+def test_stopped_while_a_wheel_is_read(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a giant is, for many seconds."""
+    reading, go = threading.Event(), threading.Event()
+
+    def read_slowly(file: IO[bytes], *_: object, **__: object) -> None:
+        file.read(1)
+        reading.set()
+        go.wait(20)
+        file.seek(0)
+        while file.read(1 << 20):
+            file.seek(0)
+
+    monkeypatch.setattr(wheel_cache_module, "read_wheel", read_slowly)
+    with serving(site) as url:
+        library = WheelLibrary(PackageIndex(f"{url}/simple"), Cache(tmp_path))
+        thread = threading.Thread(target=lambda: list(library.facts([package(WHEELS[0])], MAC)))
+        thread.start()
+        assert reading.wait(20)
+        library._stop.set()
+        go.set()
+        thread.join(5)
+        assert not thread.is_alive()
 
 
 def test_wheels_may_be_kept(site: Site, tmp_path: Path) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
+from io import BufferedReader, FileIO
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from metalock.adapters.cache import Cache, disk_faults
 from metalock.adapters.fetch import Download, fetch
@@ -20,6 +23,9 @@ from metalock.errors import FetchError, MetalockError, ToolError
 from metalock.lock.model import PipPackage
 from metalock.platforms import Platform
 from metalock.progress import Reporter
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 Answer = tuple[PipPackage, WheelFacts | MetalockError]
 
@@ -101,8 +107,11 @@ class WheelLibrary:
     def _read(self, package: PipPackage, platform: Platform) -> None:
         path = fetch(self._download(package), self._cache.wheels, self.client, checkpoint=self._checkpoint)
         try:
-            with self._processors, disk_faults(self._cache.folder), path.open("rb") as file:
-                self._checkpoint()
+            with (
+                self._processors,
+                disk_faults(self._cache.folder),
+                BufferedReader(_Stoppable(path, self._checkpoint)) as file,
+            ):
                 facts = read_wheel(file, package.file, package.sha256, platform, scratch=self._cache.wheels)
                 self._cache.write(_entry(package, platform), lambda stream: dump(facts, stream))
         finally:
@@ -134,6 +143,19 @@ class WheelLibrary:
             self._cache.discard(entry)
             return None
         return replace(facts, binaries=_Stored(facts.binaries, package.file, self._cache, entry))
+
+
+class _Stoppable(FileIO):
+    """A file that calls `checkpoint`, which may raise, before each read: a giant takes many seconds."""
+
+    def __init__(self, path: Path, checkpoint: Callable[[], None]) -> None:
+        super().__init__(path)
+        self._checkpoint = checkpoint
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int | None:
+        """Read into the buffer, unless the run is stopped."""
+        self._checkpoint()
+        return super().readinto(buffer)
 
 
 class _Stored(Mapping[str, Binary]):
