@@ -66,7 +66,7 @@ class Cache:
         return None
 
     def map(self, name: str) -> bytes | mmap.mmap | None:
-        """As `read`, for content that has digests of its own: a large one is mapped, and not read."""
+        """Return the content as `read` does, or a map of a large one, which has digests of its own."""
         with self._opened(name) as found:
             if found is not None and found[1] >= _MAPPED:
                 return mmap.mmap(found[0].fileno(), found[1], access=mmap.ACCESS_READ)

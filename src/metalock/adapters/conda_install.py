@@ -48,7 +48,7 @@ class _Watcher:
 
     @property
     def is_silent(self) -> bool:
-        """Whether downloads are running, and have brought almost nothing for long."""
+        """Return whether downloads are running, and have brought almost nothing for long."""
         return bool(self._downloads) and time.monotonic() - self.last_word > SILENCE
 
     @property

@@ -143,7 +143,7 @@ class Client:
     def stream(
         self, url: str, *, headers: Mapping[str, str] | None = None, accept: Collection[int] = ()
     ) -> Iterator[Stream]:
-        """As `read`, with the body left to be received by the block."""
+        """Yield an answer as `read` returns it, with the body left to be received in the block."""
         session = self._session()
         response = self.bounded(url, lambda: self._send(session, "GET", url, headers or {}))
         stream = Stream(self, response)
