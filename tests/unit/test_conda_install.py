@@ -17,7 +17,7 @@ def test_a_few_bytes_do_not_end_the_silence() -> None:
         watcher.on_download_progress(2, received, None)
     assert watcher.is_silent
     watcher.on_download_progress(2, LEAST, None)
-    assert not watcher.is_silent
+    assert bool(watcher.is_silent) is False
     watcher.last_word -= SILENCE + 1
     assert watcher.is_silent
     watcher.on_download_completed(1)
