@@ -199,19 +199,30 @@ def test_what_is_not_a_url(url: str) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("where", ["audit", "check", "env, the index", "env, the channel"])
+@pytest.mark.parametrize(
+    "where", ["audit", "check", "env, the index", "env, the channel", "env, its packages"]
+)
 def test_the_first_signal_ends_the_run(
     where: str, how: signal.Signals, world: World, locked: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Wherever it waits: for pages in a pool of threads, for uv, or for the channel."""
     command = where.split(",", maxsplit=1)[0]
-    with speaking(silent) as (url, seen):
-        if where == "env, the channel":
+    answers = [OK + b"Content-Length: 0\r\n\r\n"] if where == "env, its packages" else []
+    connections = 1 + len(answers)
+
+    def speak(connection: socket.socket, stop: threading.Event) -> None:
+        if answers:
+            connection.sendall(answers.pop())
+        else:
+            stop.wait()
+
+    with speaking(speak) as (url, seen):
+        if where in ("env, the channel", "env, its packages"):
             monkeypatch.setenv("CONDA_CHANNEL_ALIAS", url)
         else:
             monkeypatch.setenv("UV_DEFAULT_INDEX", f"{url}/simple")
         process = locked.spawn(command, *(["--upgrade"] if command == "env" else []))
-        wait_until(lambda: seen, 60)
+        wait_until(lambda: len(seen) >= connections, 60)
         time.sleep(0.3)
         process.send_signal(how)
         start = time.monotonic()
