@@ -28,6 +28,7 @@ from integration.servers import Site, serving
 from metalock.adapters.cache import Cache
 from metalock.adapters.conda import open_client, to_records
 from metalock.adapters.fetch import Download, fetch
+from metalock.adapters.http import Client
 from metalock.adapters.index import PackageIndex
 from metalock.adapters.settings import read_settings
 from metalock.adapters.uv import uv_path
@@ -152,7 +153,7 @@ def _real_packages(source: Path, folder: Path) -> list[Packed]:
     for seed in seed_wheels(lock, settings.index_url, cache):
         wheel = index.find(seed)
         assert wheel is not None, seed.file
-        path = fetch(Download(url=wheel.url, file=seed.file, sha256=seed.sha256, size=0), folder)
+        path = fetch(Download(url=wheel.url, file=seed.file, sha256=seed.sha256, size=0), folder, Client())
         packed.append(pack_wheel(path.read_bytes(), seed.file))
     return packed
 
