@@ -41,7 +41,7 @@ class CheckRule(Rule):
     MISSING = "D001", "every available environment of the matrix is locked"
     STALE = "D002", "a lock was solved for what the matrix says now"
     EDITED = "D003", "generated files are what their lock and templates give"
-    BROKEN = "D004", "a lock is as metalock wrote it"
+    BROKEN = "D004", "a lock, and the table of RECORDs, is as metalock wrote it"
     ORPHAN = "D005", "every locked environment is in the matrix"
     TABLE = "D006", "the README's table is what the matrix gives"
     ANSWERS = "D007", "the page of answers is what the contract and the evidence give"
@@ -55,7 +55,10 @@ class CheckRule(Rule):
     EXTRA = "B003", "nothing is installed but what is locked"
     ALTERED = "B004", "installed files are what their package's record says"
     INTERPRETER = "B005", "the interpreter is the locked one"
-    HALF_BUILT = "B006", "the build came to its end"
+    HALF_BUILT = "B006", "the build was completed"
+    RECORD = "B007", "the RECORD of each installed wheel is that of the locked wheel"
+    UNKNOWN = "B008", "every module, library and program belongs to a package"
+    OUTSIDE = "B009", "no symbolic link leads out of the environment"
     CONTRADICTION = "P001", "the pins of an environment agree with each other and with the wheels' metadata"
 
 

@@ -192,7 +192,12 @@ class _Run:
         try:
             evidence = run_suite(self._trial(cell, lock, built), reporter)
             require_recordable(evidence)
-            faults = check_prefix(lock, built.prefix, sound=recall(Cache(self.settings.cache)))
+            faults = check_prefix(
+                lock,
+                built.prefix,
+                records=request.records,
+                sound=recall(Cache(self.settings.cache)),
+            )
             if faults:
                 text = "; ".join(finding.to_text() for finding in faults[:3])
                 raise ToolError(f"the environment is not as locked any more, after the suite: {text}")
@@ -215,6 +220,7 @@ class _Run:
             backend=self.options.backend,
             python=python,
             variables=cell.variables,
+            records=self.workspace.records(),
         )
 
     def _trial(self, cell: Cell, lock: Lock, built: Built) -> SmokeRequest:

@@ -17,9 +17,11 @@ from metalock.matrix.expand import expand
 from metalock.matrix.model import Cell, Matrix
 from metalock.matrix.parse import parse_matrix
 from metalock.platforms import Platform
+from metalock.records import RecordError, parse_table
 from metalock.render import RENDERED, TEMPLATE_SUFFIX, Renderer, make_renderer
 
 LOCK_FILE = "lock.json"
+RECORDS_FILE = "records.json"
 
 
 class Standing(StrEnum):
@@ -110,6 +112,23 @@ class Workspace:
                 yield path.parent.name, parse_lock(path.read_bytes().decode())
             except (LockTextError, OSError, UnicodeDecodeError):
                 continue
+
+    @property
+    def records_file(self) -> Path:
+        """The table of the digests of the RECORDs in locked wheels."""
+        return self.envs / RECORDS_FILE
+
+    def records(self) -> dict[str, str]:
+        """Return that table, empty if there is no file; raise `UsageError` if it cannot be read."""
+        if not self.records_file.exists():
+            return {}
+        try:
+            return parse_table(read_text(self.records_file))
+        except RecordError as error:
+            raise UsageError(
+                f"{self.records_file} cannot be read: {error}",
+                hint="Restore it from git, or remove it and run `metalock audit --again`.",
+            ) from None
 
     def orphans(self, platforms: Iterable[Platform] = tuple(Platform)) -> list[Path]:
         """Return the folders with a lock that are not those of an available cell of the matrix.

@@ -154,6 +154,7 @@ def facts(
         binaries=binaries or {},
         foreign=foreign or {},
         numpy=numpy or {},
+        record="",
         unreadable=unreadable or {},
     )
 

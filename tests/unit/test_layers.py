@@ -10,7 +10,7 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "src" / "metalock"
 LAYERS: list[list[str]] = [
     ["errors", "faults", "markdown", "progress", "untrusted", "__init__"],
-    ["platforms", "findings", "matrix", "lock", "render", "binaries"],
+    ["platforms", "findings", "matrix", "lock", "records", "render", "binaries"],
     ["adapters"],
     ["workspace"],
     ["audit", "checks", "evidence", "export", "locking", "overview", "prefix", "scaffold", "smoke"],

@@ -1,154 +1,381 @@
-"""build: what a prefix says of itself, held against a lock; markers, interpreters and choices."""
+"""The check of an environment against its lock; markers, platforms and the choice of a lock."""
 
 from __future__ import annotations
 
-import json
-from base64 import urlsafe_b64encode
+import os
+from collections.abc import Callable
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from samples import cell, conda, lock_of, locked_workspace
+from prefix_samples import (
+    LOCK,
+    MAKERS,
+    PIP,
+    PYTHON,
+    RECORDS,
+    SITE,
+    conda_path,
+    details,
+    entry,
+    found_in,
+    install,
+    make_conda,
+    make_venv,
+    put,
+    record_conda,
+    record_lines,
+)
+from samples import conda, locked_workspace
 
 from metalock.adapters.building import MARKER, discard, is_half_built, is_vacant, under_construction
 from metalock.errors import UsageError
-from metalock.lock.model import CondaPackage, Lock
 from metalock.platforms import Platform, platform_of
-from metalock.prefix.check import backend_of, check_prefix, same_version
+from metalock.prefix.check import backend_of, check_prefix, not_compared, same_version
 from metalock.prefix.choose import choose, choose_for, this_platform
-from metalock.prefix.model import Backend, expected_distributions
-from metalock.prefix.record import SoundFiles
+from metalock.prefix.hashing import SoundFiles
+from metalock.prefix.model import Backend
+from metalock.prefix.read import read_prefix
 
-PYTHON = conda("python", "3.11.9")
-PIP = conda("pip", "25.0", depends=["python"])
-LOCK = lock_of(cell(), (PIP, PYTHON), {"numpy": "2.0.2", "tensorflow": "2.18.1"})
-SITE = "lib/python3.11/site-packages"
-
-
-def install(prefix: Path, name: str, version: str, *, record: bool = True) -> Path:
-    """As a client unpacks a wheel."""
-    info = prefix / SITE / f"{name}-{version}.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n\nx\n")
-    module = prefix / SITE / f"{name}.py"
-    module.write_text(f"version = {version!r}\n")
-    digest = urlsafe_b64encode(sha256(module.read_bytes()).digest()).rstrip(b"=").decode()
-    if record:
-        size = module.stat().st_size
-        lines = [f"{name}.py,sha256={digest},{size}", f"{name}.pyc,,", f"{info.name}/RECORD,,"]
-        (info / "RECORD").write_text("\n".join(lines) + "\n")
-    return module
+NUMPY = f"{SITE}/numpy-2.0.2.dist-info"
+TENSORFLOW = f"{SITE}/tensorflow-2.18.1.dist-info"
 
 
-def make_venv(prefix: Path, python: str = "3.11.2", key: str = "version_info") -> Path:
-    (prefix / "bin").mkdir(parents=True)
-    (prefix / "bin" / "python").touch()
-    (prefix / "pyvenv.cfg").write_text(f"home = /usr/bin\n{key} = {python}\n")
-    for name, version in expected_distributions(LOCK, Backend.VENV).items():
-        install(prefix, name, version)
-    return prefix
-
-
-def record_conda(prefix: Path, package: CondaPackage, files: list[str]) -> Path:
-    path = prefix / "conda-meta" / f"{package.name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({**package.record, "files": files}))
-    return path
-
-
-def make_conda(prefix: Path) -> Path:
-    install(prefix, "pip", "25.0", record=False)
-    record_conda(prefix, PIP, [f"{SITE}/pip-25.0.dist-info/METADATA", f"{SITE}/pip.py", f"{SITE}/pip.pyc"])
-    (prefix / "bin").mkdir()
-    (prefix / "bin" / "python").touch()
-    record_conda(prefix, PYTHON, ["bin/python"])
-    for package in LOCK.pip:
-        install(prefix, package.name, package.version)
-    return prefix
-
-
-def told(prefix: Path, lock: Lock = LOCK) -> list[tuple[str, str]]:
-    return [(finding.rule.code, finding.where) for finding in check_prefix(lock, prefix)]
+@pytest.fixture
+def prefix(tmp_path: Path) -> Path:
+    return tmp_path / "env"
 
 
 @pytest.mark.parametrize("key", ["version", "version_info"])
-def test_a_venv_as_locked(tmp_path: Path, key: str) -> None:
-    make_venv(tmp_path, key=key)
-    assert told(tmp_path) == []
-    assert backend_of(tmp_path) is Backend.VENV
+def test_a_venv_as_locked(prefix: Path, key: str) -> None:
+    make_venv(prefix, key=key)
+    assert found_in(prefix) == []
+    assert backend_of(prefix) is Backend.VENV
+    assert not_compared(LOCK, read_prefix(prefix), RECORDS) == ["pip"]
+    assert not_compared(LOCK, read_prefix(prefix), {}) == ["numpy", "pip", "tensorflow"]
 
 
-def test_a_conda_prefix_as_locked(tmp_path: Path) -> None:
-    make_conda(tmp_path)
-    assert told(tmp_path) == []
-    assert backend_of(tmp_path) is Backend.CONDA
+def test_a_conda_prefix_as_locked(prefix: Path) -> None:
+    make_conda(prefix)
+    assert found_in(prefix) == []
+    assert backend_of(prefix) is Backend.CONDA
+    assert not_compared(LOCK, read_prefix(prefix), RECORDS) == []
+    record_conda(prefix, PYTHON, ["bin/python", "bin/python3.11", "lib/python3.11/os.py"])
+    assert found_in(prefix) == []
+    assert not_compared(LOCK, read_prefix(prefix), RECORDS) == ["python"]
 
 
 def test_no_prefix(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is no environment"):
+    with pytest.raises(UsageError, match="is not a conda or venv environment"):
         backend_of(tmp_path)
 
 
-def test_another_python(tmp_path: Path) -> None:
-    make_venv(tmp_path)
-    assert ("B005", str(tmp_path)) in told(tmp_path, replace(LOCK, python="3.12.1"))
-    (tmp_path / "bin" / "python").unlink()
-    (tmp_path / "bin" / "python").symlink_to("/nowhere/python")
-    (finding,) = check_prefix(LOCK, tmp_path)
-    assert finding.detail == "its interpreter is gone"
+def test_another_python(prefix: Path) -> None:
+    make_venv(prefix)
+    assert ("B005", str(prefix)) in found_in(prefix, replace(LOCK, python="3.12.1"))
+    (prefix / "bin" / "python").unlink()
+    (prefix / "bin" / "python").symlink_to("/nowhere/python")
+    assert details(prefix)["B005"] == "its interpreter is gone"
 
 
-def test_other_missing_and_extra_wheels(tmp_path: Path) -> None:
-    make_venv(tmp_path)
-    install(tmp_path, "numpy", "2.0.1")
-    install(tmp_path, "wrapt", "1.0")
-    (tmp_path / SITE / "old.egg-info").write_text("Name: old\nVersion: 1\n")
-    for path in (tmp_path / SITE / "tensorflow-2.18.1.dist-info").iterdir():
+def test_a_replaced_interpreter(prefix: Path) -> None:
+    make_venv(prefix)
+    link = prefix / "bin" / "python"
+    link.unlink()
+    link.write_bytes(b"an interpreter")
+    assert found_in(prefix) == [], "python -m venv --copies"
+    link.write_bytes(b"another program")
+    assert {code for code, _ in found_in(prefix)} == {"B005"}
+    link.unlink()
+    link.symlink_to(put(prefix.parent, "other/python", b"another program"))
+    assert details(prefix)["B005"] == "not the interpreter that pyvenv.cfg names: bin/python, bin/python3.11"
+
+
+def test_other_missing_and_extra_wheels(prefix: Path) -> None:
+    make_venv(prefix)
+    install(prefix, "numpy", "2.0.1")
+    install(prefix, "wrapt", "1.0")
+    (prefix / SITE / "old.egg-info").write_text("Name: old\nVersion: 1\n")
+    for path in (prefix / TENSORFLOW).iterdir():
         path.unlink()
-    (tmp_path / SITE / "tensorflow-2.18.1.dist-info").rmdir()
-    found = set(told(tmp_path))
+    (prefix / TENSORFLOW).rmdir()
+    found = set(found_in(prefix))
     assert found >= {("B001", "tensorflow"), ("B002", "numpy"), ("B003", "wrapt"), ("B003", "old")}
     assert ("B003", "numpy") in found, "it is there twice"
 
 
-def test_files_against_their_record(tmp_path: Path) -> None:
-    make_venv(tmp_path)
-    numpy = tmp_path / SITE / "numpy.py"
+def test_files_against_their_record(prefix: Path) -> None:
+    make_venv(prefix)
+    numpy = prefix / SITE / "numpy.py"
     numpy.write_text(numpy.read_text().replace("2", "3"))
-    (tmp_path / SITE / "tensorflow.py").unlink()
-    (tmp_path / SITE / "pip-25.0.dist-info" / "RECORD").unlink()
-    details = {finding.where: finding.detail for finding in check_prefix(LOCK, tmp_path)}
-    assert details == {
+    (prefix / SITE / "tensorflow.py").unlink()
+    (prefix / SITE / "pip-25.0.dist-info" / "RECORD").unlink()
+    found = {finding.where: finding.detail for finding in check_prefix(LOCK, prefix, records=RECORDS)}
+    assert found == {
         "numpy": "numpy.py has changed",
         "tensorflow": "tensorflow.py is missing",
         "pip": "pip-25.0.dist-info has no RECORD",
+        str(prefix): f"in no package's record: {SITE}/pip.py",
     }
 
 
-def test_what_was_found_right_is_not_read_again(tmp_path: Path) -> None:
-    make_venv(tmp_path)
-    module = tmp_path / SITE / "numpy.py"
-    (tmp_path / "linked").hardlink_to(module)
+def test_a_package_that_is_gone_with_its_record(prefix: Path) -> None:
+    """It was reported as locked: nothing of the RECORD was compared with the wheel."""
+    make_venv(prefix)
+    (prefix / SITE / "numpy.py").unlink()
+    (prefix / NUMPY / "RECORD").write_text("")
+    assert found_in(prefix) == [("B004", "numpy"), ("B007", "numpy")]
+    assert found_in(prefix, records={}) == [("B004", "numpy")]
+    metadata = entry("numpy-2.0.2.dist-info/METADATA", (prefix / NUMPY / "METADATA").read_bytes())
+    (prefix / NUMPY / "RECORD").write_text(record_lines([metadata]))
+    assert found_in(prefix) == [("B007", "numpy")]
+    assert found_in(prefix, records={}) == [], "which the note of not_compared is for"
+
+
+def test_a_file_that_was_changed_with_its_record(prefix: Path) -> None:
+    make_venv(prefix)
+    data = put(prefix, f"{SITE}/numpy.py", b"raise SystemExit\n").read_bytes()
+    lines = (prefix / NUMPY / "RECORD").read_text().splitlines(keepends=True)
+    (prefix / NUMPY / "RECORD").write_text(record_lines([entry("numpy.py", data)]) + "".join(lines[1:]))
+    assert found_in(prefix) == [("B007", "numpy")]
+
+
+def bad_line(*fields: str) -> Callable[[Path], object]:
+    def change(prefix: Path) -> None:
+        with (prefix / NUMPY / "RECORD").open("a") as file:
+            file.write(",".join(fields) + "\n")
+
+    return change
+
+
+def replaced_record(make: Callable[[Path], object]) -> Callable[[Path], object]:
+    def change(prefix: Path) -> None:
+        (prefix / NUMPY / "RECORD").unlink()
+        make(prefix / NUMPY / "RECORD")
+
+    return change
+
+
+def linked_file(prefix: Path) -> None:
+    (prefix / SITE / "numpy.py").unlink()
+    (prefix / SITE / "numpy.py").symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize(
+    ("change", "detail"),
+    [
+        (
+            bad_line("numpy.py", "md5=AAECAwQFBgcICQoLDA0ODw", "18"),
+            "numpy.py has a hash by md5 in RECORD, which",
+        ),
+        (
+            bad_line("numpy.py", "sha1=AAECAwQFBgcICQoLDA0ODxAREhM", ""),
+            "numpy.py has a hash by sha1 in RECORD",
+        ),
+        (bad_line("extra.py", "", ""), "extra.py has no hash in RECORD"),
+        (bad_line("extra.pyc", "", ""), "extra.pyc has no hash in RECORD"),
+        (bad_line("numpy.py", "sha256=!", "18"), "numpy.py has a hash or size in RECORD that is not one"),
+        (bad_line("numpy.py", "sha256=AAEC", "9" * 5000), "numpy.py has a hash or size in RECORD that is"),
+        (bad_line("numpy.py", "sha256=AAEC", "-1"), "numpy.py has a hash or size in RECORD that is not one"),
+        (bad_line("/dev/zero", "sha256=AAEC", "18"), "/dev/zero leads out of the environment"),
+        (bad_line("../../../../a", "sha256=AAEC", ""), "../../../../a leads out of the environment"),
+        (bad_line("a\0b", "sha256=AAEC", ""), "has a RECORD that cannot be read: entry 5 is not a path"),
+        (
+            bad_line("a" * 200_000, "sha256=AAEC", ""),
+            "has a RECORD that cannot be read: entry 5: field larger",
+        ),
+        (bad_line("a", "b", "c", "d"), "has a RECORD that cannot be read: entry 5 is not a path"),
+        (bad_line(".", "sha256=AAEC", ""), f"../{SITE} is not a regular file"),
+        (bad_line("a" * 3000 + "/b.py", "sha256=AAEC", ""), "a/b.py is missing"),
+        (replaced_record(os.mkfifo), "has a RECORD that cannot be read: not a regular file"),
+        (replaced_record(Path.mkdir), "has a RECORD that cannot be read: not a regular file"),
+        (replaced_record(lambda path: path.symlink_to("/dev/zero")), "cannot be read: not a regular file"),
+        (
+            replaced_record(lambda path: path.write_bytes(b"\xff")),
+            "has a RECORD that cannot be read: 'utf-8'",
+        ),
+        (linked_file, "numpy.py is not a regular file"),
+    ],
+)
+def test_records_that_cannot_be_used(prefix: Path, change: Callable[[Path], object], detail: str) -> None:
+    make_venv(prefix)
+    change(prefix)
+    assert detail in details(prefix)["B004"]
+
+
+def test_bytecode_of_a_wheel_that_was_compiled_again(prefix: Path) -> None:
+    """As pip does with what NumPy 2.0.2 ships."""
+    make_venv(prefix)
+    pyc = "__pycache__/numpy.cpython-311.pyc"
+    put(prefix, f"{SITE}/{pyc}", b"compiled here")
+    bad_line(*entry(pyc, b"compiled there"))(prefix)
+    assert found_in(prefix) == []
+    bad_line(*entry("__pycache__/none.cpython-311.pyc", b"of no module"))(prefix)
+    assert details(prefix)["B004"] == "__pycache__/none.cpython-311.pyc is missing"
+
+
+def test_what_was_found_right_is_not_read_again(prefix: Path) -> None:
+    make_venv(prefix)
+    module = prefix / SITE / "numpy.py"
+    (prefix / "linked").hardlink_to(module)
     sound = SoundFiles()
-    assert check_prefix(LOCK, tmp_path, sound=sound) == []
+    assert check_prefix(LOCK, prefix, sound=sound) == []
     assert sound.learnt == 1
-    assert check_prefix(LOCK, tmp_path, sound=sound) == []
+    assert check_prefix(LOCK, prefix, sound=sound) == []
     assert sound.learnt == 1
     module.write_text(module.read_text().replace("2", "3"))
-    assert [f.where for f in check_prefix(LOCK, tmp_path, sound=sound)] == ["numpy"]
+    assert [f.where for f in check_prefix(LOCK, prefix, sound=sound)] == ["numpy"]
     assert sound.learnt == 1
 
 
-def test_condas_records(tmp_path: Path) -> None:
-    make_conda(tmp_path)
-    record_conda(tmp_path, replace(PIP, record={**PIP.record, "build": "h1_1"}), [f"{SITE}/gone.py"])
-    record_conda(tmp_path, replace(PYTHON, record={**PYTHON.record, "sha256": "0" * 64}), [])
-    record_conda(tmp_path, conda("zlib"), [])
-    (tmp_path / "conda-meta" / "broken.json").write_text("{")
-    found = set(told(tmp_path))
+def test_condas_records(prefix: Path) -> None:
+    make_conda(prefix)
+    record_conda(prefix, replace(PIP, record={**PIP.record, "build": "h1_1"}), [f"{SITE}/gone.py"])
+    record_conda(prefix, replace(PYTHON, record={**PYTHON.record, "sha256": "0" * 64}), [])
+    record_conda(prefix, conda("zlib"), [])
+    (prefix / "conda-meta" / "broken.json").write_text("{")
+    (prefix / "conda-meta" / "deep.json").write_text("[" * 100_000)
+    os.mkfifo(prefix / "conda-meta" / "endless.json")
+    found = found_in(prefix)
     expected = {("B002", "pip"), ("B004", "pip"), ("B002", "python"), ("B003", "zlib")}
-    assert found >= expected | {("B004", str(tmp_path))}
+    assert set(found) >= expected
+    assert found.count(("B004", str(prefix))) == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "detail"),
+    [
+        ("bin/python3.11", "bin/python3.11 has changed"),
+        ("lib/python3.11/os.py", "lib/python3.11/os.py has changed"),
+        (f"{SITE}/pip.py", f"{SITE}/pip.py has changed"),
+    ],
+)
+def test_files_of_conda_packages(prefix: Path, path: str, detail: str) -> None:
+    make_conda(prefix)
+    put(prefix, path, b"something else")
+    assert details(prefix) == {"B004": detail}
+    (prefix / path).unlink()
+    assert f"{path} is missing" in details(prefix)["B004"]
+
+
+def test_a_link_of_conda_that_is_a_file_now(prefix: Path) -> None:
+    make_conda(prefix)
+    (prefix / "bin/python").unlink()
+    put(prefix, "bin/python", b"another")
+    assert details(prefix) == {"B004": "bin/python is not the symbolic link that it was"}
+
+
+def test_conda_records_that_lead_out_or_state_no_hash(prefix: Path) -> None:
+    make_conda(prefix)
+    put(prefix, "share/text", b"in /opt/env")
+    paths = [
+        conda_path("share/text", b"in /place", prefix_placeholder="/place"),
+        conda_path("/dev/zero", b""),
+    ]
+    record_conda(prefix, conda("zlib"), ["../../x"], [*paths, {"_path": "share", "path_type": "directory"}])
+    lock = replace(LOCK, conda=(*LOCK.conda, conda("zlib")))
+    (finding,) = check_prefix(lock, prefix, records=RECORDS)
+    assert finding.detail == "../../x leads out of the environment; /dev/zero leads out of the environment"
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{SITE}/json.py",
+        f"{SITE}/tensorflow/numpy.py",
+        f"{SITE}/added.pth",
+        f"{SITE}/sitecustomize.py",
+        f"{SITE}/usercustomize.py",
+        f"{SITE}/legacy.pyc",
+        f"{SITE}/tensorflow/_pywrap.cpython-311-x86_64-linux-gnu.so",
+        f"{SITE}/__pycache__/a.so",
+        "lib/python3.11/lib-dynload/_json.so",
+        "lib/libstdc++.so.6",
+        "lib/libomp.dylib",
+        "lib/python311.zip",
+        "bin/numpy.py",
+        "bin/protoc",
+        "etc/conda/activate.d/settings.sh",
+    ],
+)
+def test_files_of_no_package(prefix: Path, maker: str, path: str) -> None:
+    MAKERS[maker](prefix)
+    put(prefix, path, b"x")
+    assert details(prefix) == {"B008": f"in no package's record: {path}"}
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_files_that_are_no_fault(prefix: Path, maker: str) -> None:
+    MAKERS[maker](prefix)
+    for path in (
+        f"{SITE}/__pycache__/numpy.cpython-311.pyc",
+        f"{SITE}/__pycache__/gone.cpython-311.pyc",
+        f"{SITE}/README.txt",
+        "share/project/setup.py",
+        "src/package/module.py",
+        "etc/ssl/openssl.cnf",
+    ):
+        put(prefix, path)
+    (prefix / "lib64").symlink_to("lib")
+    assert found_in(prefix) == []
+
+
+def test_what_venvs_are_made_of(prefix: Path) -> None:
+    make_venv(prefix)
+    own = ["activate", "activate.csh", "activate.fish", "activate.nu", "activate.ps1", "activate.bat"]
+    own += ["Activate.ps1", "activate_this.py", "activate.xsh", "deactivate.bat", "pydoc.bat"]
+    for name in own:
+        put(prefix, f"bin/{name}")
+    put(prefix, f"{SITE}/_virtualenv.py")
+    put(prefix, f"{SITE}/_virtualenv.pth")
+    (prefix / "bin" / "python3").symlink_to("python")
+    (prefix / "bin" / "python-of-this").symlink_to("python")
+    assert found_in(prefix) == []
+    put(prefix, "conda-meta/history")
+    assert set(details(prefix)) >= {"B008"}, "in a conda environment they are not"
+
+
+def test_a_settings_file_that_makes_a_venv_of_a_conda_environment(prefix: Path) -> None:
+    make_conda(prefix)
+    put(prefix, "pyvenv.cfg", b"home = /somewhere\n")
+    assert details(prefix) == {"B008": "in no package's record: pyvenv.cfg"}
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+@pytest.mark.parametrize("path", ["lib/libm.so", f"{SITE}/numpy.py", f"{SITE}/more", "bin/tool", "libexec"])
+def test_links_that_lead_out(prefix: Path, maker: str, path: str) -> None:
+    MAKERS[maker](prefix)
+    place = prefix / path
+    target = put(prefix.parent, "outside", place.read_bytes() if place.is_file() else b"")
+    place.unlink(missing_ok=True)
+    place.symlink_to(target)
+    assert details(prefix) == {"B009": f"symbolic links that lead out: {path}"}
+
+
+def test_a_link_to_a_package_elsewhere_in_the_environment(prefix: Path) -> None:
+    make_venv(prefix)
+    put(prefix, "share/evil/__init__.py")
+    (prefix / SITE / "json").symlink_to(prefix / "share/evil")
+    assert details(prefix) == {"B008": f"in no package's record: {SITE}/json"}
+
+
+def test_many_names_are_counted(prefix: Path) -> None:
+    make_venv(prefix)
+    for number in range(100):
+        put(prefix, f"{SITE}/added{number:02}.py")
+    detail = details(prefix)["B008"]
+    assert detail.endswith("added07.py; and 92 more")
+    assert len(detail) < 500
+
+
+def test_an_entry_of_the_table_that_is_another_wheels(prefix: Path) -> None:
+    make_venv(prefix)
+    other = dict(zip(RECORDS, reversed(RECORDS.values()), strict=True))
+    assert found_in(prefix, records=other) == [("B007", "numpy"), ("B007", "tensorflow")]
+    (finding, _) = check_prefix(LOCK, prefix, records=other)
+    assert "its RECORD is not that of numpy-2.0.2-py3-none-any.whl" in finding.detail
+    assert finding.fix == "Build the environment again."
 
 
 def test_equal_versions() -> None:
@@ -173,10 +400,10 @@ def test_marked_while_it_is_built(tmp_path: Path) -> None:
     assert said == []
 
 
-def test_a_half_prefix_is_told(tmp_path: Path) -> None:
-    make_venv(tmp_path)
-    (tmp_path / MARKER).touch()
-    assert told(tmp_path) == [("B006", str(tmp_path))]
+def test_an_incomplete_build_is_found(prefix: Path) -> None:
+    make_venv(prefix)
+    (prefix / MARKER).touch()
+    assert found_in(prefix) == [("B006", str(prefix))]
 
 
 @pytest.mark.parametrize(

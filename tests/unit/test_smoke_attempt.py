@@ -36,7 +36,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
         )
 
     monkeypatch.setattr(attempt, "run_suite", run_suite)
-    monkeypatch.setattr(attempt, "check_prefix", lambda _lock, _prefix: [])
+    monkeypatch.setattr(attempt, "check_prefix", lambda _lock, _prefix, **_: [])
     return locked_workspace(tmp_path)
 
 
@@ -82,7 +82,7 @@ def test_what_is_recorded_is_what_was_observed(workspace: Workspace) -> None:
 
 def test_another_set_is_not_recorded(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     fault = Finding(rule=CheckRule.MISSING, where="numpy", detail="is not there")
-    monkeypatch.setattr(attempt, "check_prefix", lambda _lock, _prefix: [fault])
+    monkeypatch.setattr(attempt, "check_prefix", lambda _lock, _prefix, **_: [fault])
     with pytest.raises(UsageError, match=r"not .* as locked"):
         smoke(workspace, "good", record=True)
     assert recorded(workspace) == []
@@ -93,7 +93,7 @@ def test_a_set_that_the_suite_changed_is_not_recorded(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = iter([[], [Finding(rule=CheckRule.MISSING, where="numpy", detail="is not there")]])
-    monkeypatch.setattr(attempt, "check_prefix", lambda _lock, _prefix: next(found))
+    monkeypatch.setattr(attempt, "check_prefix", lambda _lock, _prefix, **_: next(found))
     with pytest.raises(UsageError, match=r"not .* as locked"):
         smoke(workspace, "good", record=True)
     assert recorded(workspace) == []

@@ -19,7 +19,7 @@ from metalock.binaries import Binary, InvalidBinary, fingerprint
 if TYPE_CHECKING:
     from mmap import mmap
 
-FORMAT = 1
+FORMAT = 2
 OUTSIDE = ".data"
 """What a wheel installs beside site-packages is kept below this: `.data/scripts/saved_model_cli`."""
 _MAGIC = b"metafact"
@@ -47,6 +47,8 @@ class WheelFacts:
     """Path of a binary that can't be loaded there to the architectures, or the system, that it is for."""
     numpy: Mapping[str, int]
     """Path of an extension that uses NumPy's C API to the major version that it was compiled with."""
+    record: str
+    """The digest of its RECORD, see `metalock.records`; empty if it has none."""
     unreadable: Mapping[str, str]
     """Path of a file that begins like a binary to what is wrong with it."""
 
@@ -69,6 +71,7 @@ def dump(facts: WheelFacts, stream: IO[bytes]) -> None:
         "paths": "\n".join(facts.paths),
         "foreign": dict(facts.foreign),
         "numpy": dict(facts.numpy),
+        "record": facts.record,
         "unreadable": dict(facts.unreadable),
     }
     data = zlib.compress(json.dumps(head, sort_keys=True).encode(), _FAST)
@@ -99,5 +102,6 @@ def load(buffer: bytes | mmap) -> WheelFacts:
         binaries=fingerprint.load(buffer, _HEADER.size + size),
         foreign={path: tuple(found) for path, found in head["foreign"].items()},
         numpy=head["numpy"],
+        record=head["record"],
         unreadable=head["unreadable"],
     )

@@ -15,6 +15,7 @@ from metalock.errors import MetalockError, NothingSelectedError, UnreadableWheel
 from metalock.lock.model import Lock
 from metalock.matrix.model import Cell
 from metalock.platforms import Platform
+from metalock.records import table_text
 from metalock.workspace import Workspace
 
 
@@ -42,8 +43,11 @@ def audit_cells(
             f"nothing to audit, not locked: {', '.join(names)}", hint="`metalock env` locks them."
         )
     waiting: list[tuple[Cell, Lock]] = []
+    _add_records(workspace, {})
+    records = workspace.records()
     for cell, lock in locked:
-        standing = None if again else read_audit(workspace, cell, lock)
+        is_recorded = all(package.sha256 in records for package in lock.pip)
+        standing = read_audit(workspace, cell, lock) if is_recorded and not again else None
         if standing is None:
             waiting.append((cell, lock))
         else:
@@ -65,10 +69,21 @@ def _read_and_judge(
         for answer in answers.values():
             if isinstance(answer, MetalockError) and not isinstance(answer, UnreadableWheelError):
                 raise answer
+        _add_records(workspace, answers)
         for cell, lock in members:
             audit = audit_lock(lock, answers)
             write_text(workspace.folder(cell) / AUDIT_FILE, audit_text(audit))
             yield Audited(cell=cell, lock=lock, audit=audit)
+
+
+def _add_records(workspace: Workspace, answers: Mapping[str, WheelFacts | MetalockError]) -> None:
+    """Write the digests of these wheels to the table, and leave out wheels that no lock has any more."""
+    found = {sha: facts.record for sha, facts in answers.items() if isinstance(facts, WheelFacts)}
+    locked = {package.sha256 for _, lock in workspace.locks() for package in lock.pip}
+    known = workspace.records()
+    table = {sha: record for sha, record in (known | found).items() if record and sha in locked}
+    if table != known:
+        write_text(workspace.records_file, table_text(table))
 
 
 def audit_lock(lock: Lock, answers: Mapping[str, WheelFacts | MetalockError]) -> Audit:

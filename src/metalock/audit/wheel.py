@@ -21,6 +21,7 @@ from metalock.binaries.stream import HEAD_SIZE
 from metalock.binaries.view import View
 from metalock.errors import UnreadableWheelError
 from metalock.platforms import Platform
+from metalock.records import parse_record, script_names, wheel_digest
 
 GIANT = 256 << 20
 """Bytes from which on a binary is a provider, of which only the exports matter.
@@ -49,7 +50,8 @@ def read_wheel(
     except InvalidWheelFilename as error:
         raise UnreadableWheelError(file, str(error)) from None
     archive = Archive(file, stream)
-    metadata, _ = parse_email(archive.read(_metadata_of(archive, name), _MOST_METADATA))
+    described = _metadata_of(archive, name)
+    metadata, _ = parse_email(archive.read(described, _MOST_METADATA))
     found = _Binaries(platform, scratch)
     begun = [
         (member, path)
@@ -72,6 +74,7 @@ def read_wheel(
         binaries=dict(sorted(found.binaries.items())),
         foreign=dict(sorted(found.foreign.items())),
         numpy=dict(sorted(found.numpy.items())),
+        record=_record_digest(archive, described.removesuffix("METADATA")),
         unreadable=dict(sorted(found.unreadable.items())),
     )
 
@@ -83,6 +86,19 @@ def _metadata_of(archive: Archive, name: str) -> str:
     if len(names) != 1:
         raise archive.fault(f"has {len(names) or 'no'} METADATA of {name}")
     return f"{names[0]}/METADATA"
+
+
+def _record_digest(archive: Archive, info: str) -> str:
+    """Return the digest of the RECORD in the folder `info`, or nothing if there is none that can be read."""
+    if f"{info}RECORD" not in archive.members:
+        return ""
+    points = f"{info}entry_points.txt"
+    scripts = archive.read(points, _MOST_METADATA) if points in archive.members else b""
+    try:
+        entries = parse_record(archive.read(f"{info}RECORD", _MOST_METADATA).decode())
+    except ValueError:  # a RecordError, or not UTF-8
+        return ""
+    return wheel_digest(entries, script_names(scripts.decode("utf-8", "replace")))
 
 
 def _installed(archive: Archive, name: str) -> Iterator[tuple[str, str]]:

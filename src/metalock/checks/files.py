@@ -11,6 +11,7 @@ from metalock.matrix.model import Cell
 from metalock.overview.query import EnvStatus
 from metalock.overview.readme import has_table, with_table
 from metalock.platforms import Platform
+from metalock.records import RecordError, parse_table, table_text
 from metalock.workspace import Standing, Workspace
 
 README = "README.md"
@@ -34,12 +35,32 @@ def check_drift(
         if state.standing in _DRIFT:
             rule, fix = _DRIFT[state.standing]
             yield Finding(rule=rule, where=f"envs/{cell.name}", detail=state.reason, fix=fix)
+    yield from _check_table(workspace)
     for folder in workspace.orphans(orphans_of):
         yield Finding(
             rule=CheckRule.ORPHAN,
             where=folder.relative_to(workspace.root).as_posix(),
             detail="no such environment in the matrix",
             fix="`metalock env` takes it away.",
+        )
+
+
+def _check_table(workspace: Workspace) -> Iterator[Finding]:
+    """Yield a finding if `envs/records.json` is not as metalock writes it."""
+    path = workspace.records_file
+    if not path.exists():
+        return
+    text = read_text(path)
+    try:
+        detail = "" if table_text(parse_table(text)) == text else "it was changed by hand"
+    except RecordError as error:
+        detail = f"it cannot be read: {error}"
+    if detail:
+        yield Finding(
+            rule=CheckRule.BROKEN,
+            where=path.relative_to(workspace.root).as_posix(),
+            detail=detail,
+            fix="Restore it from git, or remove it and run `metalock audit --again`.",
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,7 +89,7 @@ def build_command(
             raise UsageError("--check goes with none of --prefix, --backend, --python, --keep-failed")
         place = checked.resolve()
         chosen = choose(workspace, env, own) if env else choose_for(workspace, place, own)
-        return show_check(place, chosen, as_json=as_json)
+        return show_check(place, chosen, workspace.records(), as_json=as_json)
     if env is None:
         raise UsageError(
             "ENV is missing",
@@ -108,6 +109,7 @@ def build_command(
         python=python,
         keep_failed=keep_failed,
         variables=chosen.variables,
+        records=workspace.records(),
     )
     show_built(build(request, read_settings(), make_reporter()), chosen, as_json=as_json)
     return 0
@@ -131,24 +133,28 @@ def show_built(built: Built, chosen: Chosen, *, as_json: bool) -> None:
         say(f"next: source {shlex.quote(str(built.prefix / 'bin' / 'activate'))}")
 
 
-def show_check(prefix: Path, chosen: Chosen, *, as_json: bool) -> int:
+def show_check(prefix: Path, chosen: Chosen, records: Mapping[str, str], *, as_json: bool) -> int:
     """Compare an environment with its lock, print the findings, and return 1 if there are any."""
     from metalock.prefix.build import stretch
-    from metalock.prefix.check import check_prefix
+    from metalock.prefix.check import check_prefix, not_compared
     from metalock.prefix.choose import backend_words, to_json
     from metalock.prefix.read import read_prefix
 
     if chosen.note:
         say(chosen.note)
     found = read_prefix(prefix)
-    with stretch(make_reporter(), f"checking {prefix}", is_told=False):
-        findings = check_prefix(chosen.lock, prefix)
+    with stretch(make_reporter(), f"checking {prefix}", is_noted=False):
+        findings = check_prefix(chosen.lock, prefix, records=records)
+    unknown = not_compared(chosen.lock, found, records)
     if as_json:
         row = to_json(chosen.env, chosen.lock, prefix, found.backend, found.python)
-        out(json.dumps({**row, "findings": [finding.to_dict() for finding in findings]}, indent=2))
+        rows = [finding.to_dict() for finding in findings]
+        out(json.dumps({**row, "findings": rows, "not_compared": unknown}, indent=2))
         return 1 if findings else 0
     for finding in findings:
         out(finding.to_text())
+    if unknown:
+        say(f"compared with its own record only, not with its wheel or package: {', '.join(unknown)}")
     say(f"{prefix} {'is not' if findings else 'is'} {chosen.lock.platform}/{chosen.env} as locked")
     say(backend_words(found.backend, found.python, chosen.lock))
     return 1 if findings else 0

@@ -1,1 +1,1 @@
-"""A lock to an environment on this machine, and an environment held against its lock."""
+"""Making an environment from its lock on this machine, and comparing an environment with its lock."""

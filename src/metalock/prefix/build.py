@@ -1,4 +1,4 @@
-"""A lock to an environment: all of it, checked, or nothing."""
+"""Making an environment from its lock: all of it, checked, or nothing."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from metalock.prefix.seeds import forget_seeds, recall, remember, seed_wheels
 from metalock.progress import Reporter
 
 HEARTBEAT = 15.0
-"""Seconds after which a silent engine is said to be still at work."""
+"""Seconds after which a note says that an engine is still at work."""
 SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Site:
-    """What a build works with."""
+    """The values that each step of a build needs."""
 
     request: BuildRequest
     settings: Settings
@@ -50,10 +50,10 @@ class _Site:
 
 
 def build(request: BuildRequest, settings: Settings, reporter: Reporter) -> Built:
-    """Make the environment, or find that it is there; a prefix that fails is taken away.
+    """Make the environment unless it exists; a prefix that fails is removed.
 
-    Raises `UsageError` for a prefix or an interpreter that won't do, `FetchError` for a server that
-    fails or has something else than was locked, `ToolError` for what differs from the lock in the end.
+    Raises `UsageError` for a prefix or an interpreter that cannot be used, `FetchError` for a server that
+    fails or has other files than were locked, `ToolError` if the result differs from the lock.
     """
     start = time.perf_counter()
     if request.backend is Backend.VENV:
@@ -64,7 +64,7 @@ def build(request: BuildRequest, settings: Settings, reporter: Reporter) -> Buil
     with _alone(request, reporter):
         sweep(prefix)
         if is_half_built(prefix):
-            reporter.note(f"{prefix} is half of a build that was broken off: built anew")
+            reporter.note(f"{prefix} was left incomplete by an interrupted build: building it again")
             discard(prefix, reporter.note)
         is_new = is_vacant(prefix)
         if is_new:
@@ -90,22 +90,22 @@ def _alone(request: BuildRequest, reporter: Reporter) -> Iterator[None]:
             yield
     except OSError as error:
         raise ToolError(
-            f"{prefix} can't be made: {error.strerror or error}",
-            hint="--prefix DIR names another place",
+            f"{prefix} cannot be made: {error.strerror or error}",
+            hint="Name another folder with --prefix DIR.",
         ) from None
 
 
 def _require_interpreter(request: BuildRequest) -> None:
     if request.python is None:
         raise UsageError(
-            "a venv needs an interpreter that is already there",
-            hint=f"--python PATH names one of Python {_minor(request)}; --backend conda brings its own.",
+            "a venv needs an interpreter of this machine",
+            hint=f"Name one of Python {_minor(request)} with --python PATH, or use --backend conda.",
         )
     interpreter = read_interpreter(request.python)
     if parse_release(interpreter.version) != parse_release(request.lock.python):
         raise UsageError(
             f"{interpreter.path} is Python {interpreter.version}, {request.env} needs {_minor(request)}",
-            hint=f"--python PATH names one of Python {_minor(request)}.",
+            hint=f"Name one of Python {_minor(request)} with --python PATH.",
         )
 
 
@@ -114,15 +114,15 @@ def _minor(request: BuildRequest) -> str:
 
 
 def _require_same(request: BuildRequest, cache: Cache) -> None:
-    """Nothing to do where this very environment is there; anything else is never overwritten."""
+    """Raise `UsageError` if the folder holds anything but this environment as locked."""
     prefix = request.prefix
-    hint = f"remove it (rm -r {shlex.quote(str(prefix))}), or name another place with --prefix"
+    hint = f"Remove it (rm -r {shlex.quote(str(prefix))}), or name another folder with --prefix."
     if not prefix.is_dir():
         raise UsageError(f"{prefix} is a file", hint=hint)
     try:
         backend = backend_of(prefix)
     except UsageError:
-        raise UsageError(f"{prefix} holds other things, and nothing is overwritten", hint=hint) from None
+        raise UsageError(f"{prefix} holds other files, and nothing is overwritten", hint=hint) from None
     if backend is not request.backend:
         raise UsageError(f"{prefix} holds an environment of the backend {backend}", hint=hint)
     findings = _check(request, cache)
@@ -149,9 +149,9 @@ def _make(request: BuildRequest, settings: Settings, cache: Cache, reporter: Rep
 
 def _venv(site: _Site) -> None:
     request = site.request
-    assert request.python is not None  # noqa: S101 - `build` has asked it
+    assert request.python is not None  # noqa: S101 - `build` has checked it
     if request.variables:
-        site.reporter.note(f"a venv sets no variables: {', '.join(request.variables)} are left to you")
+        site.reporter.note(f"a venv sets no variables, set them yourself: {', '.join(request.variables)}")
     make_venv(request.python, request.prefix, prompt=request.env, keep_open=site.held)
     seeds = seed_wheels(request.lock, site.settings.index_url, site.cache)
     try:
@@ -170,7 +170,7 @@ def _require_sound(site: _Site) -> None:
 
 def _conda(site: _Site) -> None:
     request = site.request
-    with stretch(site.reporter, "conda part", is_told=False):
+    with stretch(site.reporter, "conda part", is_noted=False):
         install_conda(
             request.lock.conda,
             request.prefix,
@@ -185,7 +185,7 @@ def _conda(site: _Site) -> None:
 
 def _pip_part(site: _Site, wheels: list[PipPackage]) -> None:
     size = sum(wheel.size for wheel in wheels) / 1e6
-    with stretch(site.reporter, f"pip part: {len(wheels)} wheels, {size:.0f} MB where uv's cache has none"):
+    with stretch(site.reporter, f"pip part: {len(wheels)} wheels, {size:.0f} MB less what uv's cache has"):
         install_wheels(
             wheels,
             python_of(site.request.prefix),
@@ -199,9 +199,9 @@ _BACKENDS: dict[Backend, Callable[[_Site], None]] = {Backend.CONDA: _conda, Back
 
 
 def _check(request: BuildRequest, cache: Cache) -> list[Finding]:
-    """The check, with what is known of files that uv's cache shares with earlier builds."""
+    """Return the findings of a check that does not read again what earlier builds share by uv's cache."""
     sound = recall(cache)
-    findings = check_prefix(request.lock, request.prefix, sound=sound)
+    findings = check_prefix(request.lock, request.prefix, records=request.records, sound=sound)
     remember(cache, sound)
     return [finding for finding in findings if finding.rule is not CheckRule.HALF_BUILT]
 
@@ -212,8 +212,8 @@ def _lines(findings: list[Finding]) -> str:
 
 
 @contextmanager
-def stretch(reporter: Reporter, label: str, *, is_told: bool = True) -> Iterator[None]:
-    """Say what begins, and every so often that it goes on."""
+def stretch(reporter: Reporter, label: str, *, is_noted: bool = True) -> Iterator[None]:
+    """Note the start of a step, and every `HEARTBEAT` seconds that it is still at work."""
     start = time.monotonic()
     over = threading.Event()
 
@@ -221,7 +221,7 @@ def stretch(reporter: Reporter, label: str, *, is_told: bool = True) -> Iterator
         while not over.wait(HEARTBEAT):
             reporter.note(f"{label}: at work for {time.monotonic() - start:.0f} s")
 
-    if is_told:
+    if is_noted:
         reporter.note(label)
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()

@@ -1,9 +1,9 @@
-"""An environment held against a lock: the check after a build, and of what any other client made."""
+"""The comparison of an environment with a lock: after a build, and of what any other client made."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
@@ -11,32 +11,43 @@ from packaging.version import InvalidVersion, Version
 from metalock.adapters.building import is_half_built
 from metalock.findings import CheckRule, Finding
 from metalock.lock.model import CondaPackage, Lock
-from metalock.platforms import parse_release
+from metalock.prefix.hashing import SoundFiles, Stated, altered_files
+from metalock.prefix.interpreter import check_interpreter
 from metalock.prefix.model import Backend, expected_distributions
 from metalock.prefix.read import CondaRecord, Prefix, backend_of, python_of, read_prefix
-from metalock.prefix.record import SoundFiles, altered_files
+from metalock.prefix.record import Installed, paths_of, read_conda, read_installed
+from metalock.prefix.unknown import find_unknown
 
-__all__ = ["backend_of", "check_prefix", "closest", "compare", "python_of"]
+__all__ = ["backend_of", "check_prefix", "closest", "compare", "not_compared", "python_of"]
 SHOWN = 3
-"""Files that a finding names."""
+"""How many files a finding about one package names."""
+SHOWN_UNKNOWN = 8
+_AGAIN = "Build the environment again."
 
 
-def check_prefix(lock: Lock, prefix: Path, *, sound: SoundFiles | None = None) -> list[Finding]:
-    """How the environment differs from the lock, its files read; raise `UsageError` where there is none."""
+def check_prefix(
+    lock: Lock, prefix: Path, *, records: Mapping[str, str] | None = None, sound: SoundFiles | None = None
+) -> list[Finding]:
+    """Return how the environment differs from the lock; raise `UsageError` if there is none.
+
+    `records` is the table of `envs/records.json`; a wheel that is not in it is compared with its own RECORD.
+    """
     found = read_prefix(prefix)
     findings = list(compare(lock, found))
     if is_half_built(prefix):
-        findings.insert(0, _finding(CheckRule.HALF_BUILT, str(prefix), "a build that was broken off"))
-    expected = expected_distributions(lock, found.backend)
-    locked = [distribution for distribution in found.distributions if distribution.name in expected]
-    for name, wrong in altered_files(locked, sound).items():
-        findings.append(_finding(CheckRule.ALTERED, name, _few(wrong)))
+        detail = "an interrupted build left it incomplete"
+        findings.insert(0, _finding(CheckRule.HALF_BUILT, str(prefix), detail, _AGAIN))
+    wheels = [read_installed(distribution, prefix) for distribution in found.distributions]
+    conda = [read_conda(record, prefix) for record in found.conda]
+    findings += _check_files(lock, found, wheels, conda, sound)
+    findings += _check_records(lock, wheels, records or {})
+    findings += _check_unknown(found, paths_of([*wheels, *conda]))
     return findings
 
 
 def compare(lock: Lock, found: Prefix) -> Iterator[Finding]:
-    """Names, versions and builds, and the presence of conda's files; reads no file."""
-    yield from _check_interpreter(lock, found)
+    """Yield the differences in names, versions and builds, for which no file is read."""
+    yield from check_interpreter(lock, found)
     for fault in found.faults:
         yield _finding(CheckRule.ALTERED, str(found.path), fault)
     if found.backend is Backend.CONDA:
@@ -44,16 +55,12 @@ def compare(lock: Lock, found: Prefix) -> Iterator[Finding]:
     yield from _check_distributions(expected_distributions(lock, found.backend), found)
 
 
-def _check_interpreter(lock: Lock, found: Prefix) -> Iterator[Finding]:
-    python = python_of(found.path)
-    if not python.exists():
-        gone = "its interpreter is gone" if python.is_symlink() else "has no bin/python"
-        yield _finding(CheckRule.INTERPRETER, str(found.path), gone)
-    if found.backend is Backend.VENV and (
-        found.python is None or parse_release(found.python) != parse_release(lock.python)
-    ):
-        detail = f"Python {found.python or 'of unknown version'}, the lock has {lock.python}"
-        yield _finding(CheckRule.INTERPRETER, str(found.path), detail)
+def not_compared(lock: Lock, found: Prefix, records: Mapping[str, str]) -> list[str]:
+    """Return the installed packages that nothing from outside of the environment can be compared with."""
+    known = {package.name for package in lock.pip if package.sha256 in records}
+    expected = set(expected_distributions(lock, found.backend))
+    wheels = {item.name for item in found.distributions if item.name in expected - known}
+    return sorted(wheels | {record.name for record in found.conda if record.files and not record.hashed})
 
 
 def _check_conda(lock: Lock, found: Prefix) -> Iterator[Finding]:
@@ -63,11 +70,8 @@ def _check_conda(lock: Lock, found: Prefix) -> Iterator[Finding]:
         if record is None:
             detail = f"{package.version} {package.build} is not installed"
             yield _finding(CheckRule.ABSENT, package.name, detail)
-            continue
-        yield from _check_record(package, record)
-        missing = [file for file in record.files if not _is_there(found.path, file)]
-        if missing:
-            yield _finding(CheckRule.ALTERED, record.name, _few([f"{file} is missing" for file in missing]))
+        else:
+            yield from _check_record(package, record)
     for record in installed.values():
         detail = f"{record.version} {record.build} is installed, and not in the lock"
         yield _finding(CheckRule.EXTRA, record.name, detail)
@@ -82,12 +86,6 @@ def _check_record(package: CondaPackage, record: CondaRecord) -> Iterator[Findin
         yield _finding(CheckRule.OTHER, package.name, detail)
 
 
-def _is_there(prefix: Path, file: str) -> bool:
-    """Compiled Python comes and goes."""
-    path = prefix / file
-    return file.endswith(".pyc") or path.exists() or path.is_symlink()
-
-
 def _check_distributions(expected: dict[str, str], found: Prefix) -> Iterator[Finding]:
     counts = Counter(distribution.name for distribution in found.distributions)
     for name, version in expected.items():
@@ -99,11 +97,57 @@ def _check_distributions(expected: dict[str, str], found: Prefix) -> Iterator[Fi
         elif not same_version(item.version, expected[item.name]):
             yield _finding(CheckRule.OTHER, item.name, f"{item.version}, the lock has {expected[item.name]}")
         elif counts[item.name] > 1:
-            yield _finding(CheckRule.EXTRA, item.name, f"installed {counts[item.name]} times over")
+            yield _finding(CheckRule.EXTRA, item.name, f"installed {counts[item.name]} times")
+
+
+def _check_files(
+    lock: Lock,
+    found: Prefix,
+    wheels: Sequence[Installed],
+    conda: Sequence[Installed],
+    sound: SoundFiles | None,
+) -> Iterator[Finding]:
+    """Yield what differs from the records of the locked packages in the environment."""
+    expected = expected_distributions(lock, found.backend)
+    locked = {package.name for package in lock.conda} if found.backend is Backend.CONDA else set()
+    wrong: dict[str, list[str]] = {}
+    stated: dict[str, list[Stated]] = {}
+    packages = [item for item in conda if item.name in locked]
+    for package in (*packages, *(item for item in wheels if item.name in expected)):
+        wrong.setdefault(package.name, []).extend(package.faults)
+        stated.setdefault(package.name, []).extend(package.stated)
+    altered = altered_files(stated, sound)
+    for name, faults in wrong.items():
+        every = [*faults, *altered.get(name, [])]
+        if every:
+            yield _finding(CheckRule.ALTERED, name, _few(every, SHOWN))
+
+
+def _check_records(lock: Lock, wheels: Iterable[Installed], records: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield the wheels of the locked version whose RECORD is another than the locked file's."""
+    packages = {package.name: package for package in lock.pip}
+    for wheel in wheels:
+        package = packages.get(wheel.name)
+        if package is None or wheel.digest is None or not same_version(wheel.version, package.version):
+            continue
+        if records.get(package.sha256, wheel.digest) != wheel.digest:
+            detail = f"its RECORD is not that of {package.file}: entries were added, removed or changed"
+            yield _finding(CheckRule.RECORD, wheel.name, detail, _AGAIN)
+
+
+def _check_unknown(found: Prefix, accounted: set[str]) -> Iterator[Finding]:
+    unknown = find_unknown(found, accounted)
+    where = str(found.path)
+    if unknown.files:
+        detail = f"in no package's record: {_few(unknown.files, SHOWN_UNKNOWN)}"
+        yield _finding(CheckRule.UNKNOWN, where, detail, f"Remove what you did not add. {_AGAIN}")
+    if unknown.links:
+        detail = f"symbolic links that lead out: {_few(unknown.links, SHOWN_UNKNOWN)}"
+        yield _finding(CheckRule.OUTSIDE, where, detail, _AGAIN)
 
 
 def same_version(one: str, other: str) -> bool:
-    """As PEP 440 compares them, so `1.0` is `1.0.0`."""
+    """Return whether PEP 440 takes both for the same version, as `1.0` and `1.0.0`."""
     try:
         return Version(one) == Version(other)
     except InvalidVersion:
@@ -111,14 +155,14 @@ def same_version(one: str, other: str) -> bool:
 
 
 def closest(locks: Iterable[tuple[str, Lock]], found: Prefix) -> tuple[str, Lock] | None:
-    """The environment and lock with the fewest differences; None for no locks."""
+    """Return the environment and lock with the fewest differences; None if there are no locks."""
     return min(locks, key=lambda item: sum(1 for _ in compare(item[1], found)), default=None)
 
 
-def _finding(rule: CheckRule, where: str, detail: str) -> Finding:
-    return Finding(rule=rule, where=where, detail=detail)
+def _finding(rule: CheckRule, where: str, detail: str, fix: str = "") -> Finding:
+    return Finding(rule=rule, where=where, detail=detail, fix=fix)
 
 
-def _few(faults: list[str]) -> str:
-    more = f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
-    return "; ".join(faults[:SHOWN]) + more
+def _few(items: Sequence[str], shown: int) -> str:
+    more = f"; and {len(items) - shown} more" if len(items) > shown else ""
+    return "; ".join(items[:shown]) + more

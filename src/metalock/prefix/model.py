@@ -1,4 +1,4 @@
-"""What is asked of a build, and what comes of it."""
+"""The values that a build takes and returns."""
 
 from __future__ import annotations
 
@@ -13,26 +13,28 @@ from metalock.lock.model import CondaPackage, Lock
 
 
 class Backend(StrEnum):
-    """What the interpreter of an environment comes from."""
+    """Where the interpreter of an environment comes from."""
 
     CONDA = "conda"
     VENV = "venv"
-    """An interpreter that was there: the pip part of a lock alone, for machines without conda."""
+    """An interpreter of the machine: the pip part of a lock alone, for machines without conda."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildRequest:
-    """One environment, to be made in one place."""
+    """An environment, and the folder to make it in."""
 
     lock: Lock
     env: str
     prefix: Path
     backend: Backend
     python: Path | None = None
-    """The interpreter that a venv is made on; None for conda."""
+    """The interpreter to make a venv on; None for conda."""
     keep_failed: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
-    """What `conda activate` is to set."""
+    """The variables that `conda activate` sets."""
+    records: Mapping[str, str] = field(default_factory=dict)
+    """The table of `envs/records.json`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +48,11 @@ class Built:
     interpreter: str
     """The interpreter's full version: a venv's may have another patch number than the lock's."""
     is_new: bool = True
-    """False where it was there already."""
+    """False if it existed already."""
 
 
 def python_packages(lock: Lock) -> dict[str, CondaPackage]:
-    """By PEP 503 name, the conda packages that are Python distributions: a venv has them as wheels."""
+    """Return the conda packages that are Python distributions, by PEP 503 name: a venv has them as wheels."""
     return {
         canonicalize_name(package.name): package
         for package in lock.conda
@@ -59,7 +61,7 @@ def python_packages(lock: Lock) -> dict[str, CondaPackage]:
 
 
 def expected_distributions(lock: Lock, backend: Backend) -> dict[str, str]:
-    """Name to version of what pip's side of an environment has to hold."""
+    """Return name and version of each distribution that pip's part of an environment has to hold."""
     expected = {package.name: package.version for package in lock.pip}
     if backend is Backend.VENV:
         expected |= {name: package.version for name, package in python_packages(lock).items()}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from email.parser import BytesHeaderParser
 from pathlib import Path
@@ -15,8 +16,23 @@ from metalock.errors import UsageError
 from metalock.prefix.model import Backend
 
 _VERSION_LINE = re.compile(r"^version(?:_info)?\s*=\s*(\d+\.\d+\S*)", re.MULTILINE)
-"""Of pyvenv.cfg: uv, virtualenv and the standard library call it differently."""
+"""The version in pyvenv.cfg: uv, virtualenv and the standard library use different keys."""
+_SITE_PACKAGES = re.compile(r"lib/python[^/]+/site-packages/")
 _METADATA = ("METADATA", "PKG-INFO")
+_MOST_METADATA = 16 << 20
+_MOST_RECORD = 256 << 20
+_READ_FAULTS = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CondaFile:
+    """An entry of the `paths_data` of a conda record."""
+
+    path: str
+    """Relative to the environment."""
+    sha256: str
+    """The hash of the installed file, with this environment's path in it where it has one; may be empty."""
+    is_link: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +43,11 @@ class CondaRecord:
     version: str
     build: str
     sha256: str | None
-    """Of the package; older clients don't write it."""
+    """The hash of the package; older clients do not write it."""
     files: tuple[str, ...]
-    """Relative to the prefix."""
+    """The paths of its files, relative to the environment."""
+    hashed: tuple[CondaFile, ...]
+    """Those of its files that the record states more about; old clients state nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,45 +61,45 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prefix:
-    """An environment, whoever made it."""
+    """An environment, whatever client made it."""
 
     path: Path
     backend: Backend
     python: str | None
-    """The interpreter's version as far as the environment states it."""
+    """The version of the interpreter, if the environment states it."""
     conda: tuple[CondaRecord, ...]
     distributions: tuple[Distribution, ...]
     faults: tuple[str, ...] = ()
-    """Records that can't be read."""
+    """A sentence for each record that cannot be read."""
 
 
 def backend_of(prefix: Path) -> Backend:
-    """Raise `UsageError` where there is no environment."""
+    """Return what made the environment; raise `UsageError` if there is none."""
     if (prefix / "conda-meta").is_dir():
         return Backend.CONDA
     if (prefix / "pyvenv.cfg").is_file():
         return Backend.VENV
     raise UsageError(
-        f"{prefix} is no environment: it has neither conda-meta/ nor pyvenv.cfg",
-        hint="`metalock build ENV --prefix DIR` makes one.",
+        f"{prefix} is not a conda or venv environment (no conda-meta/, no pyvenv.cfg)",
+        hint="Run `metalock build ENV --prefix DIR` to make one.",
     )
 
 
 def python_of(prefix: Path) -> Path:
-    """Where its interpreter is, or would be."""
+    """Return the path of the interpreter, whether it exists or not."""
     return prefix / "bin" / "python"
 
 
 def read_prefix(prefix: Path) -> Prefix:
-    """Reads records and metadata, and runs nothing; raise `UsageError` where there is no environment."""
+    """Return the records and metadata of an environment; raise `UsageError` if there is none."""
     backend = backend_of(prefix)
     conda: list[CondaRecord] = []
     faults: list[str] = []
     for path in sorted((prefix / "conda-meta").glob("*.json")):
         try:
             conda.append(_conda_record(path))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            faults.append(f"conda-meta/{path.name} can't be read: {type(error).__name__}: {error}")
+        except _READ_FAULTS as error:
+            faults.append(f"conda-meta/{path.name} cannot be read: {type(error).__name__}: {error}")
     if backend is Backend.VENV:
         python = _venv_version(prefix)
     else:
@@ -100,25 +118,63 @@ def read_prefix(prefix: Path) -> Prefix:
     )
 
 
+def read_bytes(path: Path, limit: int = _MOST_RECORD) -> bytes:
+    """Return the content of a regular file; raise `OSError` for anything else, or a larger file."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError("not a regular file")
+    if status.st_size > limit:
+        raise OSError(f"larger than {limit >> 20} MiB")
+    with path.open("rb") as file:
+        return file.read(limit)
+
+
 def _conda_record(path: Path) -> CondaRecord:
-    table = json.loads(path.read_bytes())
+    table = json.loads(read_bytes(path))
     sha256 = table.get("sha256")
+    files = tuple(str(file) for file in table.get("files", ()))
     return CondaRecord(
         name=str(table["name"]),
         version=str(table["version"]),
         build=str(table["build"]),
         sha256=str(sha256) if sha256 else None,
-        files=tuple(str(file) for file in table.get("files", ())),
+        files=files,
+        hashed=tuple(_conda_files((table.get("paths_data") or {}).get("paths") or (), files)),
     )
 
 
+def _conda_files(paths: Iterable[Mapping[str, object]], files: Iterable[str]) -> Iterator[CondaFile]:
+    """Yield the files of a record; those of noarch packages have their place in the package with conda."""
+    site = next((found[0] for file in files if (found := _SITE_PACKAGES.match(file))), "site-packages/")
+    places = {"site-packages/": site, "python-scripts/": "bin/"}
+    for entry in paths:
+        kind = entry.get("path_type")
+        if kind == "directory":
+            continue
+        own = None if entry.get("prefix_placeholder") else entry.get("sha256")
+        top, slash, rest = str(entry["_path"]).partition("/")
+        yield CondaFile(
+            path=places.get(top + slash, top + slash) + rest,
+            sha256=str(entry.get("sha256_in_prefix") or own or "").lower(),
+            is_link=kind == "softlink",
+        )
+
+
 def _venv_version(prefix: Path) -> str | None:
-    found = _VERSION_LINE.search((prefix / "pyvenv.cfg").read_text(encoding="utf-8", errors="replace"))
+    found = _VERSION_LINE.search(read_venv(prefix))
     return found[1] if found else None
 
 
+def read_venv(prefix: Path) -> str:
+    """Return the text of `pyvenv.cfg`, or nothing if it cannot be read."""
+    try:
+        return read_bytes(prefix / "pyvenv.cfg", _MOST_METADATA).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
 def _site_packages(prefix: Path, python: str | None) -> Iterator[Path]:
-    """That of its Python; where its version isn't stated, any."""
+    """Yield the folder of the environment's Python; of any Python, if its version is not stated."""
     minor = ".".join(python.split(".")[:2]) if python else "*"
     yield from sorted(path for path in prefix.glob(f"lib/python{minor}/site-packages") if path.is_dir())
 
@@ -134,12 +190,13 @@ def _distributions(prefix: Path, site: Path, owned: set[str]) -> Iterator[Distri
 
 
 def _distribution(info: Path) -> Distribution:
-    """By its metadata, or where that is gone, by the folder's name."""
+    """Return a distribution by its metadata, or if that is gone, by the name of its folder."""
     name, _, version = info.stem.partition("-")
     for path in (*(info / name for name in _METADATA), info):
-        if path.is_file():
-            with path.open("rb") as file:
-                headers = BytesHeaderParser().parse(file)
-            name, version = headers.get("Name", name), headers.get("Version", version)
-            break
+        try:
+            headers = BytesHeaderParser().parsebytes(read_bytes(path, _MOST_METADATA))
+        except OSError:
+            continue
+        name, version = str(headers.get("Name", name)), str(headers.get("Version", version))
+        break
     return Distribution(name=canonicalize_name(name), version=version.strip(), info=info)

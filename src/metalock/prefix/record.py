@@ -1,118 +1,151 @@
-"""The files of installed wheels against their RECORD."""
+"""Installed wheels by their RECORD: which files are theirs, what the hashes are, and the RECORD's digest."""
 
 from __future__ import annotations
 
-import base64
-import csv
-import hashlib
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from metalock.prefix.read import Distribution
+from metalock.prefix.hashing import Stated, to_hex
+from metalock.prefix.read import CondaRecord, Distribution, read_bytes
+from metalock.records import (
+    STRONG,
+    Entry,
+    RecordError,
+    installed_digest,
+    may_lack_hash,
+    parse_record,
+    prefix_path,
+    script_names,
+    site_path,
+    source_of,
+)
 
-CHUNK = 1 << 20
-
-
-@dataclass(slots=True)
-class SoundFiles:
-    """Digests of files that were read and found right: an inode that is unchanged needn't be read again.
-
-    Only for files with several links, such as those that uv links from its cache.
-    """
-
-    digests: dict[str, None] = field(default_factory=dict)
-    learnt: int = 0
-
-    def add(self, digest: str) -> None:
-        self.digests[digest] = None
-        self.learnt += 1
+_MOST_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedFile:
-    """A line of a RECORD, and the file it is about."""
+class Installed:
+    """A package with the files that its record names."""
 
-    path: str
-    """As the line says, relative to site-packages."""
-    algorithm: str
-    digest: str
-    file: str
-    status: os.stat_result
-
-    @property
-    def is_linked(self) -> bool:
-        return self.status.st_nlink > 1
-
-    @property
-    def identity(self) -> str:
-        status = self.status
-        return f"{self.digest} {status.st_dev} {status.st_ino} {status.st_size} {status.st_mtime_ns}"
+    name: str
+    version: str = ""
+    paths: frozenset[str]
+    """All of its files, relative to the environment."""
+    stated: tuple[Stated, ...]
+    """The files whose content has to be as recorded."""
+    faults: tuple[str, ...]
+    """A sentence for each entry that cannot be used."""
+    digest: str | None = None
+    """See `metalock.records`; None for conda packages and unreadable records."""
 
 
-def altered_files(
-    distributions: Sequence[Distribution], sound: SoundFiles | None = None
-) -> dict[str, list[str]]:
-    """Distribution to what is wrong with its files; what `sound` knows is believed."""
-    known = SoundFiles() if sound is None else sound
-    faults: dict[str, list[str]] = {}
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        for distribution in distributions:
-            wrong: list[str] = []
-            faults[distribution.name] = wrong
-            to_read, digest = _to_read(distribution, wrong, known)
-            results = pool.map(_is_sound, to_read)
-            changed = [item.path for item, right in zip(to_read, results, strict=True) if not right]
-            wrong += [f"{path} has changed" for path in changed]
-            if digest and not changed:
-                known.add(digest)
-    return {name: wrong for name, wrong in faults.items() if wrong}
-
-
-def _to_read(
-    distribution: Distribution, wrong: list[str], known: SoundFiles
-) -> tuple[list[RecordedFile], str | None]:
-    """The files to hash, largest first, and the digest of the linked ones if they are among them."""
-    files = list(_recorded(distribution, wrong))
-    linked = [item for item in files if item.is_linked]
-    digest = hashlib.sha256("\n".join(item.identity for item in linked).encode()).hexdigest()
-    if not linked or digest in known.digests:
-        return [item for item in files if not item.is_linked], None
-    return sorted(files, key=lambda item: -item.status.st_size), digest
-
-
-def _recorded(distribution: Distribution, wrong: list[str]) -> Iterator[RecordedFile]:
-    """The files with a hash; what is missing, or of another size, goes to `wrong`."""
-    record = distribution.info / "RECORD"
-    site = str(distribution.info.parent)
+def read_installed(distribution: Distribution, prefix: Path) -> Installed:
+    """Return an installed wheel by its RECORD; what is wrong with the RECORD is in the faults."""
+    info = distribution.info
     try:
-        text = record.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        wrong.append(f"{distribution.info.name} has no RECORD")
-        return
-    for row in csv.reader(text.splitlines()):
-        path, hashed, size = (*row, "", "", "")[:3]
-        algorithm, _, digest = hashed.partition("=")
-        if not digest:
-            continue
-        file = path if path.startswith("/") else f"{site}/{path}"
-        try:
-            status = os.stat(file)  # noqa: PTH116 - twenty thousand of them
-        except OSError:
-            wrong.append(f"{path} is missing")
-            continue
-        if size and int(size) != status.st_size:
-            wrong.append(f"{path} has changed")
-            continue
-        yield RecordedFile(path=path, algorithm=algorithm, digest=digest, file=file, status=status)
+        entries = parse_record(read_bytes(info / "RECORD").decode())
+    except (OSError, ValueError) as error:
+        # a RecordError and a UnicodeDecodeError are ValueErrors
+        detail = f"has a RECORD that cannot be read: {error}" if _has_record(info) else "has no RECORD"
+        return _unreadable(distribution, f"{info.name} {detail}")
+    site = info.parent.relative_to(prefix).as_posix()
+    placed = [(entry, site_path(entry.path, site)) for entry in entries]
+    faults = [f"{entry.path} leads out of the environment" for entry, path in placed if path is None]
+    inside = [entry._replace(path=path) for entry, path in placed if path is not None]
+    stated = tuple(_stated(inside, site, str(prefix), faults))
+    return Installed(
+        name=distribution.name,
+        version=distribution.version,
+        paths=frozenset(prefix_path(entry.path, site) for entry in inside),
+        stated=stated,
+        faults=tuple(faults),
+        digest=installed_digest(inside, script_names(_entry_points(info))),
+    )
 
 
-def _is_sound(item: RecordedFile) -> bool:
+def _has_record(info: Path) -> bool:
+    record = info / "RECORD"
+    return record.exists() or record.is_symlink()
+
+
+def _unreadable(distribution: Distribution, fault: str) -> Installed:
+    return Installed(
+        name=distribution.name,
+        version=distribution.version,
+        paths=frozenset(),
+        stated=(),
+        faults=(fault,),
+    )
+
+
+def _entry_points(info: Path) -> str:
     try:
-        with Path(item.file).open("rb") as file:
-            found = hashlib.file_digest(file, item.algorithm).digest()
-    except (OSError, ValueError):
-        return False
-    return base64.urlsafe_b64encode(found).rstrip(b"=").decode() == item.digest.rstrip("=")
+        return read_bytes(info / "entry_points.txt").decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _stated(entries: Collection[Entry], site: str, prefix: str, faults: list[str]) -> Iterator[Stated]:
+    """Yield the entries with a usable hash; add a sentence to `faults` for each that should have one."""
+    paths = {entry.path for entry in entries}
+    for entry in entries:
+        path = entry.path
+        if source_of(path) in paths:
+            continue  # Python and pip compile it again, also where a wheel brings it
+        if not entry.hash:
+            if not may_lack_hash(path):
+                faults.append(f"{path} has no hash in RECORD")
+            continue
+        algorithm, _, digest = entry.hash.partition("=")
+        found = to_hex(digest)
+        if algorithm not in STRONG:
+            faults.append(f"{path} has a hash by {algorithm} in RECORD, which is not secure")
+        elif not found or not _is_size(entry.size):
+            faults.append(f"{path} has a hash or size in RECORD that is not one")
+        else:
+            size = int(entry.size) if entry.size else None
+            yield Stated(path, f"{prefix}/{prefix_path(path, site)}", algorithm, found, size)
+
+
+def _is_size(text: str) -> bool:
+    return not text or (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS)
+
+
+def read_conda(record: CondaRecord, prefix: Path) -> Installed:
+    """Return a conda package by its record in `conda-meta/`."""
+    stated, faults, paths = [], [], set()
+    for path in sorted({*record.files, *(file.path for file in record.hashed)}):
+        if site_path(path, ".") != path:
+            faults.append(f"{path} leads out of the environment")
+            continue
+        paths.add(path)
+        if source_of(path) is None and not _is_there(prefix / path):
+            faults.append(f"{path} is missing")
+    for file in record.hashed:
+        if file.path not in paths or source_of(file.path) is not None or not _is_there(prefix / file.path):
+            continue
+        if file.is_link:
+            if not (prefix / file.path).is_symlink():
+                faults.append(f"{file.path} is not the symbolic link that it was")
+        elif file.sha256:
+            stated.append(Stated(file.path, f"{prefix}/{file.path}", "sha256", file.sha256))
+    return Installed(
+        name=record.name,
+        version=record.version,
+        paths=frozenset(paths),
+        stated=tuple(stated),
+        faults=tuple(faults),
+    )
+
+
+def _is_there(path: Path) -> bool:
+    return path.exists() or path.is_symlink()
+
+
+def paths_of(packages: Iterable[Installed]) -> set[str]:
+    """Return all files that these packages account for, relative to the environment."""
+    return {path for package in packages for path in package.paths}
+
+
+__all__ = ["Installed", "RecordError", "paths_of", "read_conda", "read_installed"]

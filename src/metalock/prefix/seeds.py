@@ -10,8 +10,8 @@ from typing import IO
 from metalock.adapters.cache import Cache
 from metalock.errors import FetchError, ToolError
 from metalock.lock.model import Lock, PipPackage
+from metalock.prefix.hashing import SoundFiles
 from metalock.prefix.model import python_packages
-from metalock.prefix.record import SoundFiles
 
 SOUND = "sound-files"
 _SHA256 = re.compile(r"[0-9a-f]{64}")

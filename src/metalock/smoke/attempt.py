@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from pathlib import Path
 
 from metalock.errors import UsageError
 from metalock.evidence.model import Evidence, counts_of, require_recordable
@@ -23,17 +22,19 @@ def try_prefix(workspace: Workspace, request: SmokeRequest, reporter: Reporter, 
     Raises `UsageError` if evidence is to be recorded of a prefix that is not as locked, before or after.
     """
     if record:
-        _require_locked(request.cell.name, request.lock, request.prefix)
+        _require_locked(workspace, request)
     evidence = run_suite(request, reporter)
     if record:
         require_recordable(evidence)
-        _require_locked(request.cell.name, request.lock, request.prefix)
+        _require_locked(workspace, request)
         write_evidence(workspace, request.cell, request.lock, evidence)
     return evidence
 
 
-def _require_locked(name: str, lock: Lock, prefix: Path) -> None:
-    if check_prefix(lock, prefix):
+def _require_locked(workspace: Workspace, request: SmokeRequest) -> None:
+    """Raise `UsageError` if the prefix is not as locked."""
+    name, prefix = request.cell.name, request.prefix
+    if check_prefix(request.lock, prefix, records=workspace.records()):
         command = f"metalock build {name.partition('/')[2]} --check {shlex.quote(str(prefix))}"
         raise UsageError(
             f"result not saved: {prefix} is not {name} as locked",
