@@ -27,10 +27,10 @@ def check_interpreter(lock: Lock, found: Prefix) -> Iterator[Finding]:
         return
     if found.python is None or parse_release(found.python) != parse_release(lock.python):
         yield _finding(found, f"Python {found.python or 'of unknown version'}, the lock has {lock.python}")
-    for path in _executables(found):
-        if path.exists() and not _is_base(path, base_interpreters(found.path)):
-            name = path.relative_to(found.path)
-            yield _finding(found, f"{name} is not the interpreter that pyvenv.cfg names")
+    bases = base_interpreters(found.path)
+    others = [path.name for path in _executables(found) if path.exists() and not _is_base(path, bases)]
+    if others:
+        yield _finding(found, f"not the interpreter that pyvenv.cfg names: bin/{', bin/'.join(others)}")
 
 
 def base_interpreters(prefix: Path) -> frozenset[str]:

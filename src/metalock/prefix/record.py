@@ -53,6 +53,8 @@ def read_installed(distribution: Distribution, prefix: Path) -> Installed:
     placed = [(entry, site_path(entry.path, site)) for entry in entries]
     faults = [f"{entry.path} leads out of the environment" for entry, path in placed if path is None]
     inside = [entry._replace(path=path) for entry, path in placed if path is not None]
+    if all(entry.path != f"{info.name}/METADATA" for entry in inside):
+        faults.append(f"{info.name}/RECORD is incomplete: it does not name METADATA")
     stated = tuple(_stated(inside, site, str(prefix), faults))
     return Installed(
         name=distribution.name,
