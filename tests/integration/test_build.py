@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import platform
@@ -24,9 +25,11 @@ from integration.index import Wheel, make_wheel
 from integration.servers import wait_until
 from metalock.adapters import conda, conda_install
 from metalock.adapters.building import MARKER, is_half_built, is_vacant
+from metalock.audit.wheel import read_wheel
 from metalock.lock.model import Lock, PipPackage, cell_inputs
 from metalock.lock.text import lock_text
 from metalock.platforms import platform_of
+from metalock.records import table_text
 
 HERE = platform_of(sys.platform, platform.machine())
 pytestmark = pytest.mark.skipif(HERE is None, reason="no locks for this machine")
@@ -55,6 +58,12 @@ WHEEL, CONDA_PACKAGE = r"/files/numpy.*whl$", r"/packaging-.*conda$"
 PIP_PART = ("tensorflow", "numpy", "keras")
 
 
+def record_of(wheel: Wheel) -> str:
+    """Return what the audit finds of its RECORD."""
+    assert HERE is not None
+    return read_wheel(io.BytesIO(wheel.body), wheel.file, wheel.sha256, HERE).record
+
+
 def module(name: str, version: str) -> Wheel:
     """A wheel with a package and a script."""
     files = {
@@ -66,6 +75,16 @@ def module(name: str, version: str) -> Wheel:
 
 
 WHEELS = [module(name, version) for name, version in zip(PIP_PART, ("2.18.1", "2.0.2", "3.6.0"), strict=True)]
+SPREAD = {
+    "numpy/__init__.py": b"",
+    f"numpy/__pycache__/__init__.{sys.implementation.cache_tag}.pyc": b"compiled elsewhere",
+    "numpy-2.0.2.data/purelib/numpy/more.py": b"",
+    "numpy-2.0.2.data/scripts/f2py": b"#!python\nprint()\n",
+    "numpy-2.0.2.data/headers/numpy/n.h": b"int n;\n",
+    "numpy-2.0.2.data/data/share/n.txt": b"text\n",
+    "numpy-2.0.2.dist-info/entry_points.txt": b"[console_scripts]\nnumpy-config = numpy:run\n",
+}
+"""Files of a wheel that installers move, change or compile."""
 SEEDS = [module("packaging", "25.0"), module("setuptools", "80.9.0")]
 
 
@@ -114,6 +133,8 @@ class Yard:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in {"lock.json": lock_text(lock), **workspace.render(cell, lock)}.items():
             (folder / name).write_text(text, encoding="utf-8")
+        records = {wheel.sha256: record_of(wheel) for wheel in wheels}
+        workspace.records_file.write_text(table_text(records), encoding="utf-8")
 
     def build(self, *args: str, code: int = 0) -> Ended:
         return self.project.run("build", ENV, "--prefix", str(self.prefix), *args, code=code)
@@ -230,6 +251,28 @@ def drop_package(yard: Yard) -> None:
     shutil.rmtree(yard.site / "keras-3.6.0.dist-info")
 
 
+def empty_record(yard: Yard) -> None:
+    shutil.rmtree(yard.site / "keras")
+    (yard.prefix / "bin" / "keras").unlink()
+    path = yard.site / "keras-3.6.0.dist-info" / "RECORD"
+    path.unlink()  # a link into uv's cache
+    path.touch()
+
+
+def add_module(yard: Yard) -> None:
+    (yard.site / "sitecustomize.py").touch()
+
+
+def replace_interpreter(yard: Yard) -> None:
+    path = yard.prefix / "bin" / "python"
+    path.unlink()
+    path.write_text("#!/bin/sh\n")
+
+
+def link_outside(yard: Yard) -> None:
+    (yard.prefix / "lib" / "libm.so").symlink_to("/etc/hosts")
+
+
 def drop_interpreter(yard: Yard) -> None:
     (yard.prefix / "bin" / "python").unlink()
 
@@ -246,7 +289,11 @@ def leave_half(yard: Yard) -> None:
         (remove_file, ["B004"]),
         (change_version, ["B002", "B004"]),
         (add_package, ["B003"]),
-        (drop_package, ["B001"]),
+        (drop_package, ["B001", "B008"]),
+        (empty_record, ["B004", "B007"]),
+        (add_module, ["B008"]),
+        (replace_interpreter, ["B005"]),
+        (link_outside, ["B009"]),
         (drop_interpreter, ["B005"]),
         (leave_half, ["B006"]),
     ],
@@ -256,11 +303,11 @@ def test_a_check_finds(yard: Yard, damage: Callable[[Yard], None], codes: list[s
     damage(yard)
     assert yard.codes() == codes
     if damage is leave_half:
-        assert "half of a build that was broken off" in yard.build(*BACKENDS["venv"]).err
+        assert "left incomplete by an interrupted build" in yard.build(*BACKENDS["venv"]).err
         yard.check()
     elif damage is not damage_linked_file:
         refused = yard.build(*BACKENDS["venv"], code=2)
-        assert f"remove it (rm -r '{yard.prefix}')" in refused.err
+        assert f"Remove it (rm -r '{yard.prefix}')" in refused.err
         assert yard.prefix.is_dir()
 
 
@@ -274,9 +321,14 @@ def test_a_check_of_conda_packages(yard: Yard) -> None:
     record.rename(meta / "zlib-1.json")
     (meta / "zlib-1.json").write_text(text.replace("setuptools", "zlib"), encoding="utf-8")
     (yard.site / "packaging" / "__init__.py").unlink()
+    library = yard.prefix / "lib" / f"python{MINOR}" / "os.py"
+    text = library.read_text(encoding="utf-8")
+    library.unlink()
+    library.write_text(f"{text}\n", encoding="utf-8")
     findings = json.loads(yard.check("--json", code=1).out)["findings"]
     told = {(finding["code"], finding["where"]) for finding in findings}
     assert told >= {("B002", "setuptools"), ("B001", "tzdata"), ("B003", "zlib"), ("B004", "packaging")}
+    assert ("B004", "python") in told
 
 
 @pytest.mark.parametrize("what", ["wheel", "conda package"])
@@ -347,7 +399,7 @@ def test_a_build_that_is_broken_off(yard: Yard, how: signal.Signals, where: str)
         assert ended.code == 130
         assert not yard.prefix.exists()
     again = yard.build()
-    assert ("half of a build that was broken off" in again.err) is (how is signal.SIGKILL)
+    assert ("left incomplete by an interrupted build" in again.err) is (how is signal.SIGKILL)
     yard.check()
     assert [path.name for path in yard.prefix.parent.iterdir() if path != yard.prefix] == [".it.lock"]
 
@@ -413,7 +465,9 @@ def test_nothing_of_others_is_touched(yard: Yard) -> None:
 
 
 def test_a_prefix_that_pip_made(yard: Yard) -> None:
-    """Another client writes other records, and compiles."""
+    """It writes other records, moves files, and compiles what the wheel brings compiled."""
+    numpy = make_wheel("numpy", "2.0.2", files=SPREAD)
+    yard.relock([WHEELS[0], numpy, WHEELS[2]])
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", yard.prefix], check=True)
     requirements = yard.project.path(f"{HERE}/{ENV}", "requirements.txt")
     pip: list[str | Path] = [
@@ -429,6 +483,20 @@ def test_a_prefix_that_pip_made(yard: Yard) -> None:
     subprocess.run([*pip, "--require-hashes", "--requirement", requirements], check=True)
     assert yard.codes() == ["B001", "B001"]
     subprocess.run([*pip, "packaging==25.0", "setuptools==80.9"], check=True)
+    (pyc,) = (path for path in SPREAD if path.endswith(".pyc"))
+    assert (yard.site / pyc).read_bytes() != SPREAD[pyc]
+    checked = yard.check()
+    assert (
+        "compared with its own record only, not with its wheel or package: packaging, setuptools"
+        in checked.err
+    )
+    yard.project.workspace.records_file.unlink()
+    assert "package: keras, numpy, packaging, setuptools, tensorflow\n" in yard.check().err
+
+
+def test_a_wheel_that_is_spread_over_the_prefix(yard: Yard, backend: tuple[str, ...]) -> None:
+    yard.relock([WHEELS[0], make_wheel("numpy", "2.0.2", files=SPREAD), WHEELS[2]])
+    yard.build(*backend)
     yard.check()
 
 

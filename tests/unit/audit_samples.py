@@ -139,6 +139,7 @@ def facts(
     numpy: Mapping[str, int] | None = None,
     unreadable: Mapping[str, str] | None = None,
     tag: str = "py3-none-any",
+    record: str = "",
 ) -> WheelFacts:
     """A wheel; without `paths`, its binaries and a module of its own."""
     own = (f"{name.replace('-', '_')}/__init__.py", *(binaries or {}))
@@ -154,7 +155,7 @@ def facts(
         binaries=binaries or {},
         foreign=foreign or {},
         numpy=numpy or {},
-        record="",
+        record=record,
         unreadable=unreadable or {},
     )
 

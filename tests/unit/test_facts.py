@@ -19,6 +19,7 @@ FACTS = read_wheel(
                 "pkg/b.so": FAT["fat"],
                 "pkg/c.so": ELF["elf-gnu-hash"],
                 "pkg/d.so": MACHO["arm64-bundle"][:40],
+                "sample-1.0.dist-info/RECORD": b"pkg/b.so,sha256=AAEC,2\n",
             },
             metadata=METADATA + "Requires-Dist: six\n",
         )
@@ -40,6 +41,7 @@ STORED = dumped(FACTS)
 
 def test_nothing_is_lost() -> None:
     again = load(STORED)
+    assert again.record
     for name in WheelFacts.__dataclass_fields__:
         if name != "binaries":
             assert getattr(again, name) == getattr(FACTS, name), name

@@ -18,6 +18,7 @@ from metalock.audit.wheel import read_wheel
 from metalock.binaries import Format
 from metalock.errors import ToolError, UnreadableWheelError
 from metalock.platforms import Platform
+from metalock.records import Entry, installed_digest
 
 MAC, LINUX = Platform.OSX_ARM64, Platform.LINUX_64
 NUMPY_1 = b"\0numpy.core._multiarray_umath\0"
@@ -64,6 +65,27 @@ def test_places() -> None:
         "sample-1.0.dist-info/METADATA",
     )
     assert list(facts.binaries) == ["pkg/b.so"]
+
+
+RECORD = "sample-1.0.dist-info/RECORD"
+
+
+def test_the_digest_of_its_record() -> None:
+    """As of the RECORD that pip writes."""
+    data = make_wheel(
+        {
+            "sample-1.0.data/purelib/a.py": b"",
+            "sample-1.0.dist-info/entry_points.txt": b"[console_scripts]\ntool = a:run\n",
+            RECORD: f"sample-1.0.data/purelib/a.py,sha256=AAEC,0\n{RECORD},,\n".encode(),
+        }
+    )
+    installed = [Entry("a.py", "sha256=AAEC", "0"), Entry("../bin/tool", "sha256=AAED", "9"), Entry(RECORD)]
+    assert facts_of(data).record == installed_digest(installed, frozenset({"tool"}))
+
+
+@pytest.mark.parametrize("record", [None, b"\xff", b"a,b,c,d\n", b"\0,,\n"])
+def test_no_digest_without_a_record(record: bytes | None) -> None:
+    assert facts_of(make_wheel({"a.py": b""} if record is None else {RECORD: record})).record == ""
 
 
 @pytest.mark.parametrize(

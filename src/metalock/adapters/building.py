@@ -1,4 +1,4 @@
-"""A folder under construction: marked as such, held by who works on it, and taken away as a whole."""
+"""A folder under construction: marked, locked by the programs that write there, and removed as a whole."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _TRIES = 60
 
 
 def is_half_built(prefix: Path) -> bool:
-    """Whether a build began there that has not come to its end."""
+    """Return whether a build began there that was not completed."""
     return (prefix / MARKER).exists()
 
 
 def is_vacant(prefix: Path) -> bool:
-    """Whether there is nothing, or an empty folder."""
+    """Return whether there is nothing, or an empty folder."""
     return not prefix.exists() or (prefix.is_dir() and not any(prefix.iterdir()))
 
 
 def require_writable(folder: Path) -> None:
-    """Make the folder and try it: where no file can be made, a lock file would be waited for in vain."""
+    """Make the folder; raise `OSError` if no file can be made in it, for then no lock file can."""
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryFile(dir=folder):
         pass
@@ -38,9 +38,9 @@ def require_writable(folder: Path) -> None:
 
 @contextmanager
 def under_construction(prefix: Path) -> Iterator[int]:
-    """Mark the folder for as long as the block runs, and for good if it fails.
+    """Mark the folder while the block runs, and permanently if it fails.
 
-    The value is a file descriptor to be handed to programs that write there: while any of
+    The value is a file descriptor to pass to programs that write there: while any of
     them runs, even if this process was killed, `discard` waits.
     """
     prefix.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ def under_construction(prefix: Path) -> Iterator[int]:
 
 
 def discard(prefix: Path, waiting: Callable[[str], None]) -> None:
-    """Take away a half-built prefix; raise `ToolError` if it stays."""
+    """Remove a half-built prefix; raise `ToolError` if that fails."""
     _await_writers(prefix, waiting)
     try:
         for _ in range(_TRIES):
@@ -64,13 +64,13 @@ def discard(prefix: Path, waiting: Callable[[str], None]) -> None:
             time.sleep(_SETTLING)  # threads of an engine that failed may still be writing
     except OSError as error:
         raise ToolError(
-            f"{prefix} can't be removed: {error.strerror or error}", hint="remove it by hand"
+            f"{prefix} cannot be removed: {error.strerror or error}", hint="Remove it by hand."
         ) from None
-    raise ToolError(f"{prefix} can't be removed: something writes there", hint="remove it by hand")
+    raise ToolError(f"{prefix} cannot be removed: a program writes there", hint="Remove it by hand.")
 
 
 def sweep(prefix: Path) -> None:
-    """Remove what a `discard` that was killed left beside the prefix."""
+    """Remove what a `discard` that was killed left next to the prefix."""
     shutil.rmtree(temporary_path(prefix, NEW), ignore_errors=True)
 
 
@@ -83,7 +83,7 @@ def _await_writers(prefix: Path, waiting: Callable[[str], None]) -> None:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            waiting(f"a program of a build that was killed still writes to {prefix}; waiting for it to end")
+            waiting(f"a program of a killed build still writes to {prefix}; waiting for it to end")
             fcntl.flock(held, fcntl.LOCK_EX)
     finally:
         os.close(held)

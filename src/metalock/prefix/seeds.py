@@ -1,4 +1,4 @@
-"""What the cache remembers for builds: the wheels of conda's Python packages, and files found right."""
+"""What the cache keeps for builds: the wheels of conda's Python packages, and files that are as recorded."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ KEPT = 20_000
 
 
 def seed_wheels(lock: Lock, index_url: str | None, cache: Cache) -> list[PipPackage]:
-    """The wheels that stand in for conda's Python packages in a venv: the same versions, from the index.
+    """Return the wheels that replace conda's Python packages in a venv: the same versions, from the index.
 
-    Raises `ToolError` for a package that the index doesn't have in that version.
+    Raises `ToolError` if the index does not have a package in that version.
     """
     seeds = []
     for name, package in python_packages(lock).items():
@@ -48,7 +48,7 @@ def _remembered(cache: Cache, entry: str) -> tuple[str, str] | None:
 
 
 def forget_seeds(lock: Lock, cache: Cache) -> None:
-    """After a failure: the index may have been lying when it was asked."""
+    """Remove the lock's entries, after a failure: the index may have answered wrongly when they were made."""
     for name, package in python_packages(lock).items():
         cache.discard(_entry(lock, name, package.version))
 
@@ -62,7 +62,7 @@ def _entry(lock: Lock, name: str, version: str) -> str:
 
 
 def _ask(lock: Lock, name: str, version: str, index_url: str | None) -> tuple[str, str]:
-    """File and sha256 of the wheel; one for any platform before others."""
+    """Return file and sha256 of the wheel that the index has; one for any platform before others."""
     from metalock.adapters.index import PackageIndex
 
     fitting = PackageIndex(index_url).fitting(
@@ -72,21 +72,21 @@ def _ask(lock: Lock, name: str, version: str, index_url: str | None) -> tuple[st
     if not wheels:
         raise ToolError(
             f"{name} {version} comes from conda, and the index has no wheel of that version",
-            hint="--backend conda installs it as it was locked",
+            hint="Use --backend conda, which installs it as it was locked.",
         )
     if wheels[0].sha256 is None:
-        raise FetchError(f"the index states no sha256 for {wheels[0].file}, so it can't be trusted")
+        raise FetchError(f"the index states no sha256 for {wheels[0].file}, so it cannot be verified")
     return wheels[0].file, wheels[0].sha256
 
 
 def recall(cache: Cache) -> SoundFiles:
-    """What earlier checks found right."""
+    """Return the files that earlier checks found to be as recorded."""
     stored = cache.read(SOUND)
     return SoundFiles(dict.fromkeys(stored.decode("ascii", "replace").split()) if stored else {})
 
 
 def remember(cache: Cache, sound: SoundFiles) -> None:
-    """For the next check, if this one has learnt anything."""
+    """Store the files for the next check, if this one has read any."""
     if sound.learnt:
         text = "\n".join([*recall(cache).digests, *sound.digests][-KEPT:])
         cache.write(SOUND, partial(_dump, text))
