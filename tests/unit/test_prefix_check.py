@@ -91,6 +91,16 @@ def test_a_replaced_interpreter(prefix: Path) -> None:
     assert details(prefix)["B005"] == "not the interpreter that pyvenv.cfg names: bin/python, bin/python3.11"
 
 
+def test_a_venv_that_lets_other_packages_in(prefix: Path) -> None:
+    make_venv(prefix)
+    with (prefix / "pyvenv.cfg").open("a") as file:
+        file.write("include-system-site-packages = false\n")
+    assert found_in(prefix) == []
+    with (prefix / "pyvenv.cfg").open("a") as file:
+        file.write("include-system-site-packages = True\n")
+    assert found_in(prefix) == [("B005", str(prefix))]
+
+
 def test_other_missing_and_extra_wheels(prefix: Path) -> None:
     make_venv(prefix)
     install(prefix, "numpy", "2.0.1")
@@ -315,6 +325,7 @@ def test_files_that_are_no_fault(prefix: Path, maker: str) -> None:
         "share/project/setup.py",
         "src/package/module.py",
         "etc/ssl/openssl.cnf",
+        "bin/.DS_Store",
     ):
         put(prefix, path)
     (prefix / "lib64").symlink_to("lib")
@@ -424,7 +435,7 @@ def test_platforms(system: str, machine: str, platform: Platform | None) -> None
         return
     assert this_platform(None, (system, machine)) is platform
     other = next(p for p in Platform if p is not platform)
-    with pytest.raises(UsageError, match=f"a lock for {other} can't be built here"):
+    with pytest.raises(UsageError, match=f"a lock for {other} cannot be built here"):
         this_platform(other, (system, machine))
 
 

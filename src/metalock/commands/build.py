@@ -72,6 +72,10 @@ def build_command(
     The conda part is installed from the lock's own records, the pip part by hash: nothing is solved,
     and nothing is compiled. A build that fails or is interrupted leaves no prefix behind.
 
+    --check reads files and runs nothing: names, versions, every recorded file, and files that belong to no
+    package. It cannot see what is outside of PREFIX, such as the interpreter of a venv or the user's own
+    site-packages, nor what compiled bytecode contains: docs/design.md, "Building", lists the limits.
+
     \b
     metalock build tf2.18-py3.11
     metalock build tf2.18-py3.11 --backend venv --python /usr/bin/python3.11

@@ -44,7 +44,7 @@ def this_platform(wanted: Platform | None, host: tuple[str, str] | None = None) 
         raise UsageError(f"no environment can be built on {system} {architecture}: locks are for {known}")
     if wanted not in (None, own):
         raise UsageError(
-            f"a lock for {wanted} can't be built here: this machine is {own}",
+            f"a lock for {wanted} cannot be built here: this machine is {own}",
             hint=f"Run `metalock audit --platform {wanted}` to check from the wheels whether it can load.",
         )
     return own

@@ -15,6 +15,7 @@ from metalock.prefix.model import Backend
 from metalock.prefix.read import Prefix, python_of, read_venv
 
 _KEY = re.compile(r"^(home|executable|base-executable)\s*=\s*(/.*?)\s*$", re.MULTILINE)
+_SYSTEM_SITE = re.compile(r"^include-system-site-packages\s*=\s*true\s*$", re.MULTILINE | re.IGNORECASE)
 _NAMES = ("python", "python3", "python{minor}")
 
 
@@ -27,6 +28,8 @@ def check_interpreter(lock: Lock, found: Prefix) -> Iterator[Finding]:
         return
     if found.python is None or parse_release(found.python) != parse_release(lock.python):
         yield _finding(found, f"Python {found.python or 'of unknown version'}, the lock has {lock.python}")
+    if _SYSTEM_SITE.search(read_venv(found.path)):
+        yield _finding(found, "pyvenv.cfg has include-system-site-packages = true, which a build never sets")
     bases = base_interpreters(found.path)
     others = [path.name for path in _executables(found) if path.exists() and not _is_base(path, bases)]
     if others:

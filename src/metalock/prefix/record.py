@@ -11,7 +11,6 @@ from metalock.prefix.read import CondaRecord, Distribution, read_bytes
 from metalock.records import (
     STRONG,
     Entry,
-    RecordError,
     installed_digest,
     may_lack_hash,
     parse_record,
@@ -148,6 +147,3 @@ def _is_there(path: Path) -> bool:
 def paths_of(packages: Iterable[Installed]) -> set[str]:
     """Return all files that these packages account for, relative to the environment."""
     return {path for package in packages for path in package.paths}
-
-
-__all__ = ["Installed", "RecordError", "paths_of", "read_conda", "read_installed"]

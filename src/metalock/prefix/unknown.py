@@ -86,7 +86,7 @@ def _walk(prefix: Path) -> Iterator[tuple[str, bool]]:
 
 def _counts(path: str, *, is_link: bool) -> bool:
     """Return whether Python, the loader or a shell would pick the file up."""
-    if path.endswith(".pyc") and "/__pycache__/" in path:
+    if (path.endswith(".pyc") and "/__pycache__/" in path) or path.endswith("/.DS_Store"):
         return False
     if path.startswith(("bin/", _ACTIVATION)) or _LIBRARY.fullmatch(path) or _STARTUP.fullmatch(path):
         return True
