@@ -82,9 +82,11 @@ def test_entries_of_other_platforms_stay_and_those_of_no_lock_go(workspace: Work
 def test_what_stands_is_read_again_only_where_the_table_lacks_it(workspace: Workspace) -> None:
     audit(workspace, Wheels())
     assert list(workspace.envs.glob(f"*/*/{AUDIT_FILE}"))
+    workspace.records_file.write_text(table_text({**workspace.records(), GONE: "1" * 64}))
     wheels = Wheels()
     audit(workspace, wheels)
     assert wheels.asked == []
+    assert workspace.records() == expected(workspace)
     workspace.records_file.unlink()
     audit(workspace, wheels)
     assert wheels.asked != []

@@ -112,6 +112,7 @@ def test_other_missing_and_extra_wheels(prefix: Path) -> None:
     found = set(found_in(prefix))
     assert found >= {("B001", "tensorflow"), ("B002", "numpy"), ("B003", "wrapt"), ("B003", "old")}
     assert ("B003", "numpy") in found, "it is there twice"
+    assert ("B007", "numpy") not in found, "the RECORD of another version says nothing more"
 
 
 def test_files_against_their_record(prefix: Path) -> None:
@@ -268,6 +269,16 @@ def test_files_of_conda_packages(prefix: Path, path: str, detail: str) -> None:
     assert f"{path} is missing" in details(prefix)["B004"]
 
 
+def test_scripts_of_noarch_packages(prefix: Path) -> None:
+    """Conda records their hash by their place in the package."""
+    make_conda(prefix)
+    put(prefix, "bin/tool", b"changed")
+    record_conda(prefix, conda("zlib"), ["bin/tool"], [conda_path("python-scripts/tool", b"as it was")])
+    lock = replace(LOCK, conda=(*LOCK.conda, conda("zlib")))
+    (finding,) = check_prefix(lock, prefix, records=RECORDS)
+    assert finding.detail == "bin/tool has changed"
+
+
 def test_a_link_of_conda_that_is_a_file_now(prefix: Path) -> None:
     make_conda(prefix)
     (prefix / "bin/python").unlink()
@@ -343,8 +354,20 @@ def test_what_venvs_are_made_of(prefix: Path) -> None:
     (prefix / "bin" / "python3").symlink_to("python")
     (prefix / "bin" / "python-of-this").symlink_to("python")
     assert found_in(prefix) == []
-    put(prefix, "conda-meta/history")
-    assert set(details(prefix)) >= {"B008"}, "in a conda environment they are not"
+
+
+def test_what_venvs_are_made_of_is_no_part_of_a_conda_environment(prefix: Path) -> None:
+    make_conda(prefix)
+    put(prefix, "bin/activate")
+    put(prefix, f"{SITE}/_virtualenv.pth")
+    assert details(prefix) == {"B008": f"in no package's record: bin/activate; {SITE}/_virtualenv.pth"}
+
+
+def test_only_programs_may_be_links_to_the_base_interpreter(prefix: Path) -> None:
+    make_venv(prefix)
+    (prefix / "lib" / "libpython.so").symlink_to(prefix.parent / "base/bin/python3")
+    (prefix / "lib" / "itself").symlink_to(prefix)
+    assert details(prefix) == {"B009": "symbolic links that lead out: lib/libpython.so"}
 
 
 def test_a_settings_file_that_makes_a_venv_of_a_conda_environment(prefix: Path) -> None:
