@@ -503,7 +503,7 @@ def test_a_wheel_that_is_spread_over_the_prefix(yard: Yard, backend: tuple[str, 
 def test_the_closest_lock(yard: Yard) -> None:
     yard.build(*BACKENDS["venv"])
     checked = yard.check()
-    assert f"checked against {HERE}/{ENV}, the closest lock" in checked.err
+    assert f"compared with {HERE}/{ENV}, the closest lock" in checked.err
 
 
 def test_broken_off_at_any_moment(yard: Yard) -> None:

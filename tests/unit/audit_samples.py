@@ -139,7 +139,7 @@ def facts(
     numpy: Mapping[str, int] | None = None,
     unreadable: Mapping[str, str] | None = None,
     tag: str = "py3-none-any",
-    record: str = "",
+    record: str = "0" * 64,
 ) -> WheelFacts:
     """A wheel; without `paths`, its binaries and a module of its own."""
     own = (f"{name.replace('-', '_')}/__init__.py", *(binaries or {}))
