@@ -1,8 +1,10 @@
 """What dyld refuses, as small Mach-O files in wheels: each is read and judged as an audit does.
 
-The rules are those of dyld's source (apple-oss-distributions/dyld): `MachOFile::isMachO` and
-`MachOFile::loadableIntoProcess` for the kind and platform, `JustInTimeLoader::makeJustInTimeLoaderDisk`
-for what can be linked, `Loader::getLoader` for how a library is found, `Loader::resolveSymbol` for symbols.
+The rules are those of dyld's source (apple-oss-distributions/dyld): `MachOFile::compatibleSlice` and
+`loadableIntoProcess` for architecture and platform, `JustInTimeLoader::makeJustInTimeLoaderDisk` for what
+can be linked, `Loader::getLoader` for how a library is found, `Loader::resolveSymbol` for symbols.
+One verdict is stricter than dyld: `APIs::dlopen` still takes a program on macOS (`canBeExecutable`), but
+nothing imports one, so a program that is named like a library is reported.
 No Mac was at hand to compare them with, as `tests/integration/test_loader_cases.py` does for ELF.
 """
 
