@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from samples import cell, sha256
 
-from metalock.audit.checks import Case, judge
+from metalock.audit.case import Case
+from metalock.audit.checks import judge
 from metalock.audit.facts import WheelFacts
 from metalock.binaries import (
     Binary,

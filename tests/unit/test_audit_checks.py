@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,11 @@ from audit_samples import (
 )
 from samples import conda
 
+from metalock.audit import checks
 from metalock.audit.facts import WheelFacts
 from metalock.audit.result import Verdict, make_audit
 from metalock.audit.rules import RULES, AuditRule
+from metalock.binaries import FileType, NeededVersion
 from metalock.findings import Finding
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "audit.md"
@@ -121,9 +124,60 @@ def test_a402_symbol() -> None:
     assert (finding.where, finding.names) == (PLUGIN, ("_TF_Gone",))
 
 
-def test_a402_is_about_plugins_alone() -> None:
-    other = facts("jax", binaries={"jax/x.so": macho(imports=flat("_TF_Gone"))})
-    assert judged(tensorflow(), other) == ()
+def test_a402_is_about_all_wheels_and_all_names() -> None:
+    other = facts("jax", binaries={"jax/x.so": macho(imports=flat("_frobnicate"))})
+    finding = one(tensorflow(), other)
+    assert (finding.rule, finding.package, finding.names) == (AuditRule.SYMBOL, "jax 1.0", ("_frobnicate",))
+
+
+def test_a402_tensorflow_lacks_a_symbol_itself() -> None:
+    binaries = tensorflow_binaries(("_TF_NewStatus",))
+    entry = replace(binaries[ENTRY], imports=flat("_TF_Gone"))
+    finding = one(facts("tensorflow", "2.18.1", binaries={**binaries, ENTRY: entry}))
+    assert (finding.rule, finding.where, finding.names) == (AuditRule.SYMBOL, ENTRY, ("_TF_Gone",))
+
+
+@pytest.mark.parametrize("name", ["a/x.so", "a/x.cpython-311-darwin.so", "a/libx.1.dylib", "a/libx.so.1.2"])
+def test_a202_file_that_is_named_like_a_library(name: str) -> None:
+    finding = one(facts("a", paths=[name]))
+    assert (finding.rule, finding.where) == (AuditRule.NOT_A_LIBRARY, name)
+    assert codes(facts("a", paths=["a/x.py", "a/so", "a/x.so.txt"])) == []
+
+
+def test_a202_program_in_the_place_of_a_library() -> None:
+    program = replace(macho(), file_type=FileType.EXECUTABLE)
+    assert codes(facts("a", binaries={"a/x.so": program})) == ["A202"]
+    assert codes(facts("a", binaries={"a/bin/x": program})) == []
+
+
+def test_a202_linked_text() -> None:
+    user = macho(libraries=links("@loader_path/data"))
+    finding = one(facts("a", binaries={"a/x.so": user}, paths=["a/x.so", "a/data"]))
+    assert (finding.rule, finding.names) == (AuditRule.NOT_A_LIBRARY, ("a/data: it is not a library",))
+
+
+def test_a404_version() -> None:
+    needed = NeededVersion(library="libstdc++.so.6", version="GLIBCXX_3.4.99")
+    user = replace(elf(libraries=["libstdc++.so.6"]), needed_versions=(needed,))
+    finding = one(facts("a", binaries={"a/x.so": user}), at=LINUX)
+    assert (finding.rule, finding.names) == (AuditRule.VERSION, ("GLIBCXX_3.4.99 of libstdc++.so.6",))
+
+
+def test_a901_system_library_that_no_list_names() -> None:
+    wheel = facts("a", binaries={"a/x.so": macho(libraries=links("/usr/lib/libSM.99.dylib"))})
+    finding = one(wheel)
+    assert (finding.rule, finding.names) == (
+        AuditRule.UNREADABLE,
+        ("whether the system has /usr/lib/libSM.99.dylib",),
+    )
+    assert verdict(wheel) is Verdict.UNREADABLE
+
+
+def test_check_that_finds_what_it_is_not_registered_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "CHECKS", {checks.check_tags: frozenset({AuditRule.FLOOR})})
+    wheel = facts("a", tag="cp310-cp310-macosx_11_0_arm64")
+    with pytest.raises(LookupError, match="check_tags is not registered for"):
+        judged(wheel)
 
 
 def test_a403_optional_parts_are_a_warning() -> None:
@@ -136,6 +190,14 @@ def test_a403_optional_parts_are_a_warning() -> None:
     assert codes(tensorflow(), facts("tensorflow-io", binaries={path: macho()})) == []
     required = facts("tensorflow-io", binaries={"tensorflow_io/python/ops/libtensorflow_io.so": part})
     assert codes(tensorflow(), required) == ["A401", "A402"]
+
+
+def test_a403_optional_part_that_a_required_one_links_is_required() -> None:
+    folder = "tensorflow_io/python/ops"
+    part = macho(imports=flat("_TF_Gone"))
+    user = macho(libraries=links("@loader_path/libtensorflow_io_golang.so"))
+    binaries = {f"{folder}/libtensorflow_io_golang.so": part, f"{folder}/libtensorflow_io.so": user}
+    assert codes(tensorflow(), facts("tensorflow-io", binaries=binaries)) == ["A402"]
 
 
 STUB_PATHS = ("tensorflow-2.14.0.dist-info/METADATA", ".data/scripts/saved_model_cli")
@@ -290,7 +352,7 @@ def test_a901_wheel_and_file() -> None:
 def test_a901_imports_of_a_plugin_that_were_not_read() -> None:
     blind = facts("tensorflow-metal", binaries={PLUGIN: macho(imports=None)})
     assert codes(tensorflow(), blind) == ["A901"]
-    assert codes(facts("other", binaries={"other/x.so": macho(imports=None)})) == []
+    assert codes(facts("other", binaries={"other/x.so": macho(imports=None)})) == ["A901"]
 
 
 @pytest.mark.parametrize(
@@ -299,9 +361,8 @@ def test_a901_imports_of_a_plugin_that_were_not_read() -> None:
         [],
         [facts("tensorflow")],
         [facts("tensorflow", binaries={FRAMEWORK: tensorflow_binaries()[FRAMEWORK]})],
-        [facts("tensorflow", binaries={ENTRY: tensorflow_binaries()[ENTRY]}, paths=[ENTRY, FRAMEWORK])],
     ],
-    ids=["no TensorFlow", "nothing in it", "no entry", "the entry alone"],
+    ids=["no TensorFlow", "nothing in it", "no entry"],
 )
 def test_a901_plugin_that_can_be_compared_with_nothing(beside: list[WheelFacts]) -> None:
     """Also one that asks for nothing: it is neither clean nor failing."""
@@ -309,6 +370,17 @@ def test_a901_plugin_that_can_be_compared_with_nothing(beside: list[WheelFacts])
         finding = one(*beside, plugin)
         assert (finding.rule, finding.package) == (AuditRule.UNREADABLE, f"tensorflow-metal {plugin.version}")
         assert finding.detail.endswith("was not read")
+
+
+def test_a901_plugin_next_to_an_unread_part_of_tensorflow() -> None:
+    entry = {ENTRY: tensorflow_binaries()[ENTRY]}
+    partly = facts("tensorflow", binaries=entry, paths=[ENTRY, FRAMEWORK], unreadable={FRAMEWORK: "cut off"})
+    found = [(f.rule.code, f.package) for f in judged(partly, metal())]
+    assert found == [
+        ("A901", "tensorflow 1.0"),
+        ("A901", "tensorflow 1.0"),
+        ("A901", "tensorflow-metal 1.2.0"),
+    ]
 
 
 # What it comes to.

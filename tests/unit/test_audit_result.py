@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ from metalock.audit.result import (
     parse_audit,
     renewed,
 )
-from metalock.audit.rules import AuditRule
+from metalock.audit.rules import REVISION, AuditRule
 from metalock.audit.run import Audited, audit_cells, audit_lock
 from metalock.audit.store import AuditStatus, audit_statuses, read_audit
 from metalock.audit.wheel_cache import WheelLibrary
@@ -59,10 +60,28 @@ def test_round_trip() -> None:
     assert audit_text(audit_of(*reversed(audit.findings))) == text
     assert text.endswith("}\n")
     table = json.loads(text)
-    assert list(table) == ["schema", "lock", "verdict", "meaning", "wheels", "binaries", "findings"]
+    assert list(table) == ["schema", "rules", "lock", "verdict", "meaning", "wheels", "binaries", "findings"]
     assert (table["lock"], table["verdict"]) == (lock_digest(mac_lock()), "fails")
     assert "not that it runs" in table["meaning"]
     assert list(table["findings"][1]) == ["rule", "package", "path", "detail", "names", "fix", "page"]
+
+
+def test_result_of_other_rules_is_stale_and_says_so(tmp_path: Path) -> None:
+    workspace = locked_workspace(tmp_path)
+    state = workspace.state(next(cell for cell in workspace.cells() if cell.unavailable is None))
+    assert state.lock is not None
+    audit = replace(audit_of(lock=state.lock), wheels=len(state.lock.pip))
+    for rules, word in ((REVISION, "loads"), (REVISION - 1, "stale: made by other rules")):
+        text = audit_text(replace(audit, rules=rules))
+        (workspace.folder(state.cell) / AUDIT_FILE).write_text(text)
+        assert audit_statuses(workspace, [state])[state.cell.name].short == word
+        assert (read_audit(workspace, state.cell, state.lock) is None) is (rules != REVISION)
+
+
+def test_result_that_states_no_rules_is_of_the_first() -> None:
+    table = json.loads(audit_text(audit_of()))
+    del table["rules"]
+    assert parse_audit(json.dumps(table).encode()).rules == 1
 
 
 def changed(**values: object) -> bytes:
@@ -362,7 +381,7 @@ def test_command(folder: Path, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) ->
         "linux-64/tf2.18-py3.10: loads, 1 wheels, 0 binaries",
         "linux-64/tf2.18-py3.11: loads, 1 wheels, 0 binaries",
     ]
-    assert err.splitlines()[-1].startswith("2 loads (loads: every library and symbol is found; not that ")
+    assert err.splitlines()[-1].startswith("2 loads (loads: the loader takes every file and finds ")
 
 
 def failing(folder: Path) -> Shelf:

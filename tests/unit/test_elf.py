@@ -63,8 +63,12 @@ def test_rpath_is_not_runpath() -> None:
 
 
 def test_private_versions_are_no_floor() -> None:
-    needs = (Needed("libc.so.6", ((2, "GLIBC_PRIVATE"), (3, "GLIBC_ABI_DT_RELR"))),)
-    assert read(Elf(needs=needs).build()).floor is None
+    assert read(Elf(needs=(Needed("libc.so.6", ((2, "GLIBC_PRIVATE"),)),)).build()).floor is None
+
+
+def test_packed_relocations_need_glibc_2_36() -> None:
+    needs = (Needed("libc.so.6", ((2, "GLIBC_2.17"), (3, "GLIBC_ABI_DT_RELR"))),)
+    assert read(Elf(needs=needs).build()).floor == (2, 36)
 
 
 def test_other_machine() -> None:
@@ -167,10 +171,10 @@ def test_stream_gives_the_same(sample: str) -> None:
 def test_code_is_not_spooled() -> None:
     data = bytearray(ELF["elf-gnu-hash"])
     code = 1_000_000
-    # a third loaded segment, executable and at the end, in the place of the dynamic one
-    dynamic = bytes(data[64 + 112 : 64 + 168])
-    data[64 + 112 : 64 + 168] = pack("<2I6Q", 1, 5, len(data), 1 << 30, 0, code, code, 8)
-    moved = bytes(data) + bytes(code) + dynamic
+    # the second loaded segment becomes an executable one at the end
+    address = (1 << 30) + len(data)
+    data[64 + 56 : 64 + 112] = pack("<2I6Q", 1, 5, len(data), address, 0, code, code, 8)
+    moved = bytes(data) + bytes(code)
     with tempfile.TemporaryFile() as spool:
         read_stream(io.BytesIO(moved), spool)
         assert spool.tell() < 10_000

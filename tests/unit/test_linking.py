@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -20,7 +20,8 @@ from audit_samples import (
 )
 
 from metalock.audit.linking import GLOBAL_FLAGS, Images, Missing
-from metalock.binaries import Binary, Import, LinkKind, Lookup
+from metalock.audit.systems import System
+from metalock.binaries import Binary, FileType, Format, Import, LinkKind, Lookup
 
 TF = "_TF_NewStatus"
 CPP = "__ZN10tensorflow6StatusC1Ev"
@@ -231,7 +232,8 @@ def test_reexported_system_library(system: str) -> None:
 
 def test_reexported_library_that_is_nowhere() -> None:
     more = reexporting("@loader_path/libgone.dylib")
-    assert missing(through_a_facade("_inner"), more) == Missing(symbols=("_inner",))
+    found = missing(through_a_facade("_inner"), more)
+    assert found == Missing(libraries=("@loader_path/libgone.dylib",), symbols=("_inner",))
 
 
 @pytest.mark.parametrize(
@@ -255,12 +257,97 @@ def test_symbol_of_its_own_is_looked_for_there_alone() -> None:
 
 def test_imports_that_were_not_read() -> None:
     name = "@rpath/libgone.dylib"
-    assert missing(macho(libraries=links(name), imports=None)) == Missing(libraries=(name,))
+    found = missing(macho(libraries=links(name), imports=None))
+    assert found == Missing(libraries=(name,), unjudged=("its imports were not read",))
 
 
-def test_file_that_is_there_but_was_not_read() -> None:
-    """It is found; that it could not be read is another finding."""
-    name = "@loader_path/libodd.dylib"
-    plugin = macho(libraries=links(name), imports=named(name, "_TF_A"))
+BESIDE = "tensorflow-plugins/libodd.dylib"
+
+
+def odd(*, unread: Sequence[str] = (), foreign: Sequence[str] = ()) -> Missing:
+    """Judge a plugin that links a file of its folder which is no binary of this machine."""
+    plugin = macho(libraries=links("@loader_path/libodd.dylib"), imports=())
     binaries = {**tensorflow_binaries(), PLUGIN: plugin}
-    assert Images(binaries, ["tensorflow-plugins/libodd.dylib"]).missing(PLUGIN) == Missing()
+    return Images(binaries, [BESIDE], unread=unread, foreign=foreign).missing(PLUGIN)
+
+
+def test_file_that_is_there_and_is_not_a_library() -> None:
+    assert odd() == Missing(refused=(f"{BESIDE}: it is not a library",))
+
+
+def test_file_that_was_not_read_is_not_judged() -> None:
+    found = odd(unread=[BESIDE])
+    assert not found
+    assert found.unjudged == (f"{BESIDE} was not read",)
+
+
+def test_library_for_another_machine_is_not_found() -> None:
+    assert odd(foreign=[BESIDE]) == Missing(libraries=("@loader_path/libodd.dylib",))
+
+
+@pytest.mark.parametrize(
+    ("kind", "fails"), [(FileType.LIBRARY, False), (FileType.BUNDLE, True), (FileType.EXECUTABLE, True)]
+)
+def test_only_a_dylib_can_be_linked(kind: FileType, *, fails: bool) -> None:
+    """As dyld's `JustInTimeLoader::makeJustInTimeLoaderDisk`, whose option for it is `canBeDylib`."""
+    plugin = macho(libraries=links("@loader_path/libodd.dylib"))
+    found = missing(plugin, {BESIDE: replace(macho(), file_type=kind)})
+    assert bool(found.refused) is fails
+
+
+def on_macos(floor: tuple[int, int], plugin: Binary) -> Missing:
+    binaries = {**tensorflow_binaries(), PLUGIN: plugin}
+    return Images(binaries, system=System(format=Format.MACH_O, floor=floor)).missing(PLUGIN)
+
+
+def test_swift_is_on_every_mac_since_10_14_4() -> None:
+    """Apple, "Xcode 10.2 release notes": apps use the Swift runtime that macOS 10.14.4 and later include."""
+    swift = macho(libraries=links("@rpath/libswiftCore.dylib"), rpaths=["@loader_path", "/usr/lib/swift"])
+    assert on_macos((12, 3), swift) == Missing()
+    assert on_macos((10, 9), swift).unjudged == ("whether the system has /usr/lib/swift/libswiftCore.dylib",)
+    without = replace(swift, rpaths=("@loader_path",))
+    assert on_macos((12, 3), without).libraries == ("@rpath/libswiftCore.dylib",)
+
+
+@pytest.mark.parametrize(
+    ("name", "floor", "known"),
+    [
+        ("/usr/lib/libSystem.B.dylib", (10, 15), True),
+        ("/usr/lib/libSM.99.dylib", (14, 0), False),
+        ("/System/Library/Frameworks/Metal.framework/Versions/A/Metal", (10, 15), True),
+        ("/System/Library/Frameworks/MLCompute.framework/Versions/A/MLCompute", (10, 15), False),
+        ("/System/Library/Frameworks/MLCompute.framework/Versions/A/MLCompute", (11, 0), True),
+        ("/System/Library/PrivateFrameworks/Odd.framework/Odd", (14, 0), False),
+    ],
+)
+def test_system_library_that_no_list_names_is_not_judged(
+    name: str, floor: tuple[int, int], *, known: bool
+) -> None:
+    found = on_macos(floor, macho(libraries=links(name)))
+    assert not found
+    assert found.unjudged == (() if known else (f"whether the system has {name}",))
+
+
+@pytest.mark.parametrize("lookup", [Lookup.FLAT, Lookup.COALESCED, Lookup.EXECUTABLE])
+def test_ordinary_symbol_that_nothing_has(lookup: Lookup) -> None:
+    assert missing(macho(imports=flat("_frobnicate", lookup=lookup))).symbols == ("_frobnicate",)
+
+
+def test_roots_are_what_nothing_links() -> None:
+    own = {"own/liba.dylib": macho(libraries=links("@loader_path/libb.dylib")), "own/libb.dylib": macho()}
+    round_about = {
+        "round/libc.dylib": macho(libraries=links("@loader_path/libd.dylib")),
+        "round/libd.dylib": macho(libraries=links("@loader_path/libc.dylib")),
+    }
+    images = Images({**tensorflow_binaries(), **own, **round_about})
+    assert images.roots() == ("own/liba.dylib", "round/libc.dylib", ENTRY)
+
+
+def test_library_is_judged_with_what_links_it() -> None:
+    """A library may take a symbol from the file that links it; opened alone it would not find it."""
+    lower = macho(imports=flat("_upper"))
+    upper = macho(libraries=links("@loader_path/lower.dylib"), exports=["_upper"])
+    images = Images({**tensorflow_binaries(), "own/lower.dylib": lower, "own/upper.dylib": upper})
+    assert "own/lower.dylib" not in images.roots()
+    assert not images.missing("own/upper.dylib")
+    assert images.missing("own/lower.dylib").symbols == ("_upper",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,8 @@ from make_elf import Elf, Needed, Symbol, Undefined
 from make_samples import FLAT, LOAD, REEXPORT, Exported, Imported, MachO
 
 from metalock.audit.linking import GLOBAL_FLAGS, Images, Missing
-from metalock.binaries import Binary, read
+from metalock.audit.systems import System
+from metalock.binaries import Binary, Format, NeededVersion, Version, read
 
 TF = "_TF_NewStatus"
 CPP = "__ZN10tensorflow6StatusC1Ev"
@@ -18,7 +20,11 @@ SYSTEM = "/usr/lib/libSystem.B.dylib"
 
 
 def missing(user: Binary, more: dict[str, Binary] | None = None) -> Missing:
-    return Images({SO_PLUGIN: user, **(more or {})}).missing(SO_PLUGIN)
+    return linux({SO_PLUGIN: user, **(more or {})}).missing(SO_PLUGIN)
+
+
+def linux(binaries: dict[str, Binary], paths: Sequence[str] = (), floor: Version = (2, 28)) -> Images:
+    return Images(binaries, paths, system=System(format=Format.ELF, floor=floor))
 
 
 def built(sample: MachO | Elf) -> Binary:
@@ -75,7 +81,7 @@ def test_elf_sample_against_samples() -> None:
         ),
         needs=(GLIBC,),
     )
-    images = Images({**linux_tensorflow("TF_NewStatus"), SO_PLUGIN: built(plugin)})
+    images = linux({**linux_tensorflow("TF_NewStatus"), SO_PLUGIN: built(plugin)})
     assert images.loaded.keys() == {ENTRY, SO_FRAMEWORK}
     assert images.missing(SO_PLUGIN) == Missing(
         symbols=("_ZN3tsl8str_util8EndsWithESt17basic_string_viewIcSt11char_traitsIcEES4_",)
@@ -85,10 +91,10 @@ def test_elf_sample_against_samples() -> None:
 def test_elf_sees_what_it_links_alone() -> None:
     tensorflow = linux_tensorflow("TF_NewStatus")
     lone = elf(imports=flat("TF_NewStatus"))
-    assert Images({**tensorflow, SO_PLUGIN: lone}).missing(SO_PLUGIN).symbols == ("TF_NewStatus",)
-    assert not Images({**tensorflow, SO_PLUGIN: lone}, [GLOBAL_FLAGS]).missing(SO_PLUGIN)
+    assert linux({**tensorflow, SO_PLUGIN: lone}).missing(SO_PLUGIN).symbols == ("TF_NewStatus",)
+    assert not linux({**tensorflow, SO_PLUGIN: lone}, [GLOBAL_FLAGS]).missing(SO_PLUGIN)
     linking = replace(lone, libraries=links("libtensorflow_framework.so.2"))
-    assert not Images({**tensorflow, SO_PLUGIN: linking}).missing(SO_PLUGIN)
+    assert not linux({**tensorflow, SO_PLUGIN: linking}).missing(SO_PLUGIN)
 
 
 @pytest.mark.parametrize("origin", ["$ORIGIN", "${ORIGIN}"])
@@ -112,9 +118,9 @@ def test_elf_rpath_is_ignored_beside_a_runpath() -> None:
 
 def test_elf_library_by_the_soname_of_a_loaded_one_alone() -> None:
     user = elf(libraries=["libtensorflow_framework.so.2"])
-    assert not Images({**linux_tensorflow(), SO_PLUGIN: user}).missing(SO_PLUGIN)
+    assert not linux({**linux_tensorflow(), SO_PLUGIN: user}).missing(SO_PLUGIN)
     apart = {SO_PLUGIN: user, "elsewhere/lib.so": elf(name="libtensorflow_framework.so.2")}
-    assert Images(apart).missing(SO_PLUGIN).libraries == ("libtensorflow_framework.so.2",)
+    assert linux(apart).missing(SO_PLUGIN).libraries == ("libtensorflow_framework.so.2",)
 
 
 def test_elf_name_with_a_slash_is_no_matter_of_run_paths() -> None:
@@ -144,7 +150,7 @@ def test_elf_libraries_of_the_system(name: str, *, is_of_the_system: bool) -> No
 
 def chain(top: Binary, middle: Binary) -> Images:
     """An extension that links liba, which links libb; both libraries lie in `own.libs`."""
-    return Images(
+    return linux(
         {
             "own/extension.so": replace(top, libraries=links("liba.so")),
             "own.libs/liba.so": replace(middle, name="liba.so", libraries=links("libb.so")),
@@ -153,10 +159,13 @@ def chain(top: Binary, middle: Binary) -> Images:
     )
 
 
+TOP = "own/extension.so"
+
+
 def test_elf_rpath_serves_what_is_loaded_below_it() -> None:
     images = chain(elf(rpaths=["$ORIGIN/../own.libs"]), elf())
-    assert images.locate("libb.so", "own.libs/liba.so") == "own.libs/libb.so"
-    assert not images.missing("own.libs/liba.so")
+    assert images.roots() == (TOP,)
+    assert not images.missing(TOP)
 
 
 @pytest.mark.parametrize(
@@ -167,4 +176,50 @@ def test_elf_rpath_serves_what_is_loaded_below_it() -> None:
     ],
 )
 def test_elf_runpath_serves_its_own_binary_alone(top: Binary, middle: Binary) -> None:
-    assert chain(top, middle).missing("own.libs/liba.so").libraries == ("libb.so",)
+    found = chain(top, middle).opened(TOP)
+    assert found["own.libs/liba.so"].libraries == ("libb.so",)
+    assert not found[TOP]
+
+
+@pytest.mark.parametrize(
+    ("version", "floor", "defined"),
+    [
+        ("GLIBCXX_3.4.22", (2, 28), True),
+        ("GLIBCXX_3.4.30", (2, 28), False),
+        ("GLIBCXX_3.4.30", (2, 35), True),
+        ("GLIBCXX_3.4.99", (2, 40), False),
+        ("CXXABI_1.3.13", (2, 28), False),
+        ("GCC_7.0.0", (2, 17), False),
+        ("ZLIB_1.2.9", (2, 28), True),
+    ],
+)
+def test_elf_version_of_a_system_library(version: str, floor: Version, *, defined: bool) -> None:
+    name = "libstdc++.so.6"
+    user = replace(elf(libraries=[name]), needed_versions=(NeededVersion(library=name, version=version),))
+    found = linux({SO_PLUGIN: user}, floor=floor).missing(SO_PLUGIN)
+    assert found.versions == (() if defined else (f"{version} of {name}",))
+
+
+def test_elf_weak_version_may_be_missing() -> None:
+    needed = NeededVersion(library="libz.so.1", version="ZLIB_9", weak=True)
+    assert not missing(replace(elf(libraries=["libz.so.1"]), needed_versions=(needed,)))
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("puts", True),
+        ("memfd_create", True),
+        ("closefrom", False),
+        ("PyList_New", True),
+        ("frobnicate", False),
+    ],
+)
+def test_elf_symbol_without_a_version(name: str, *, found: bool) -> None:
+    """`memfd_create` came with glibc 2.27, `closefrom` with 2.34; the floor is 2.28."""
+    assert missing(elf(imports=flat(name))).symbols == (() if found else (name,))
+
+
+def test_elf_symbol_of_a_system_library_without_versions() -> None:
+    assert not missing(elf(libraries=["libX11.so.6"], imports=flat("XOpenDisplay")))
+    assert missing(elf(imports=flat("XOpenDisplay"))).symbols == ("XOpenDisplay",)

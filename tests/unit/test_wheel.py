@@ -15,7 +15,7 @@ from make_wheels import FILE, METADATA, make_wheel
 from metalock.audit import archive, wheel
 from metalock.audit.facts import WheelFacts
 from metalock.audit.wheel import read_wheel
-from metalock.binaries import Format
+from metalock.binaries import Format, Lookup
 from metalock.errors import ToolError, UnreadableWheelError
 from metalock.platforms import Platform
 from metalock.records import Entry, installed_digest
@@ -141,11 +141,16 @@ def test_numpy(strings: bytes, major: int | None, place: int) -> None:
     assert facts_of(make_wheel({"a.so": data})).numpy.get("a.so") == major
 
 
-def test_giants_are_read_for_their_exports(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wheel, "GIANT", 100)
-    binary = facts_of(make_wheel({"a.so": MACHO["arm64-chained"]})).binaries["a.so"]
-    assert binary.imports is None
-    assert binary.exports.find("_TF_NewStatus")
+def test_giants_are_read_without_their_coalesced_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    imports = {}
+    for giant in (100, 1 << 30):
+        monkeypatch.setattr(wheel, "GIANT", giant)
+        binary = facts_of(make_wheel({"a.so": MACHO["arm64-chained"]})).binaries["a.so"]
+        assert binary.exports.find("_TF_NewStatus")
+        imports[giant] = binary.imports or ()
+    assert Lookup.COALESCED in {one.lookup for one in imports[1 << 30]}
+    rest = [one for one in imports[1 << 30] if one.lookup is not Lookup.COALESCED]
+    assert list(imports[100]) == rest
 
 
 @pytest.mark.parametrize("size", [4, 40, 700, 1000])

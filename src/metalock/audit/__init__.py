@@ -1,1 +1,1 @@
-"""The static audit: can an environment load, told from its wheels on any machine."""
+"""The static audit: can an environment load, decided from its wheels on any machine."""

@@ -1,4 +1,4 @@
-"""A wheel's zip file from an unknown hand: names checked, sizes bounded, every fault told by its member."""
+"""A wheel's zip file, which is not trusted: names checked, sizes bounded, every fault with its member."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Archive:
             raise self.fault(problem, info.orig_filename)
 
     def start(self, name: str, size: int) -> bytes:
-        """The first bytes of a member, to tell its kind: much cheaper than to open it."""
+        """Return the first bytes of a member, which show its kind: much cheaper than to open it."""
         info = self.members[name]
         with _faults(self.file, name):
             self._stream.seek(info.header_offset)
@@ -88,7 +88,7 @@ class Archive:
         return data[:size]
 
     def admit(self, names: Iterable[str]) -> None:
-        """Refuse, before any is inflated, members that unpack to more than a wheel may hold."""
+        """Raise an error, before any is inflated, for members that unpack to more than a wheel may hold."""
         total = 0
         for name in names:
             total += self.members[name].file_size
@@ -102,7 +102,7 @@ class Archive:
             return Member(self.file, name, open_member(self._zip, info), watch)
 
     def read(self, name: str, limit: int) -> bytes:
-        """A whole small member."""
+        """Return the whole content of a small member."""
         if self.members[name].file_size > limit:
             raise self.fault(f"is larger than {limit >> 20} MiB", name)
         with self.open(name) as member:
@@ -163,7 +163,7 @@ class Member:
 
 
 def name_fault(name: str) -> str | None:
-    """What is wrong with a member's name.
+    """Return what is wrong with a member's name, or None.
 
     >>> name_fault("a/../../b")
     'leads out of the wheel'

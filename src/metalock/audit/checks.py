@@ -1,10 +1,8 @@
-"""The rules at work: each is a function from a case to findings."""
+"""The checks of an audit: each is a function from a case to findings, registered with its rules."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator
 
 from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
@@ -12,13 +10,12 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
+from metalock.audit import link_checks
+from metalock.audit.case import CHECKS, PLUGINS, Case, check, label
 from metalock.audit.facts import WheelFacts
 from metalock.audit.floors import admitting, rounded_up, shown
-from metalock.audit.linking import Images
-from metalock.audit.reports import optional_reason
 from metalock.audit.rules import AuditRule
 from metalock.findings import Finding
-from metalock.lock.model import Lock
 from metalock.platforms import parse_release
 
 TENSORFLOW = ("tensorflow", "tensorflow-macos", "tensorflow-cpu")
@@ -26,39 +23,9 @@ NEVER_IMPORTED = "tensorflow/include/"
 """TensorFlow 2.15 ships copies of extensions among its headers."""
 NUMPY_ABI = 2
 """From this one on, extensions built for older headers can't be loaded (NumPy 2.0 migration guide)."""
-PLUGINS = ("tensorflow-metal", "tensorflow-io", "tensorflow-io-gcs-filesystem")
-"""Wheels that link against TensorFlow's own libraries without saying so in their metadata."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """One environment: its lock, and what its wheels were found to hold."""
-
-    lock: Lock
-    wheels: tuple[WheelFacts, ...]
-    unreadable: Mapping[str, str]
-    """Wheel file to why it could not be read at all."""
-
-    @cached_property
-    def versions(self) -> dict[str, str]:
-        """Every distribution that will be there, conda's too."""
-        conda: dict[str, str] = {
-            canonicalize_name(p.name): p.version for p in self.lock.conda if p.needs_python or p.name == "pip"
-        }
-        return {**conda, **{canonicalize_name(p.name): p.version for p in self.lock.pip}}
-
-    @cached_property
-    def images(self) -> Images:
-        """All binaries of the environment, by path in site-packages."""
-        binaries = {path: binary for wheel in self.wheels for path, binary in wheel.binaries.items()}
-        return Images(binaries, frozenset(path for wheel in self.wheels for path in wheel.paths))
-
-
-def label(wheel: WheelFacts) -> str:
-    """How a wheel is named in a finding."""
-    return f"{wheel.name} {wheel.version}"
-
-
+@check(AuditRule.TAGS)
 def check_tags(case: Case) -> Iterator[Finding]:
     accepted = set(case.lock.platform.wheel_tags(case.lock.python, case.lock.floor))
     for package in case.lock.pip:
@@ -71,6 +38,7 @@ def check_tags(case: Case) -> Iterator[Finding]:
             )
 
 
+@check(AuditRule.UNREADABLE)
 def check_readable(case: Case) -> Iterator[Finding]:
     for file, why in sorted(case.unreadable.items()):
         yield Finding(rule=AuditRule.UNREADABLE, package=file, detail=why)
@@ -79,6 +47,7 @@ def check_readable(case: Case) -> Iterator[Finding]:
             yield Finding(rule=AuditRule.UNREADABLE, package=label(wheel), where=path, detail=why)
 
 
+@check(AuditRule.ARCHITECTURE)
 def check_architecture(case: Case) -> Iterator[Finding]:
     for wheel in case.wheels:
         for path, found in sorted(wheel.foreign.items()):
@@ -90,6 +59,7 @@ def check_architecture(case: Case) -> Iterator[Finding]:
             )
 
 
+@check(AuditRule.FLOOR)
 def check_floor(case: Case) -> Iterator[Finding]:
     platform, floor = case.lock.platform, parse_release(case.lock.floor)
     for wheel in case.wheels:
@@ -108,37 +78,7 @@ def check_floor(case: Case) -> Iterator[Finding]:
             )
 
 
-def check_linking(case: Case) -> Iterator[Finding]:
-    for wheel in case.wheels:
-        if wheel.name in PLUGINS and wheel.binaries and case.images.unread:
-            detail = f"can't be compared with TensorFlow: {min(case.images.unread)} was not read"
-            yield Finding(rule=AuditRule.UNREADABLE, package=label(wheel), detail=detail)
-            continue
-        for path in sorted(wheel.binaries):
-            yield from _check_links(case, wheel, path)
-
-
-def _check_links(case: Case, wheel: WheelFacts, path: str) -> Iterator[Finding]:
-    def finding(rule: AuditRule, detail: str, names: tuple[str, ...] = ()) -> Finding:
-        return Finding(rule=rule, package=label(wheel), where=path, detail=detail, names=names)
-
-    if wheel.name in PLUGINS and wheel.binaries[path].imports is None:
-        yield finding(AuditRule.UNREADABLE, "its imports were not read")
-    missing = case.images.missing(path)
-    optional = optional_reason(wheel.name, path)
-    if optional is not None:
-        if missing:
-            names = (*missing.libraries, *missing.symbols)
-            yield finding(AuditRule.OPTIONAL, f"would not load; it is {optional}", names)
-        return
-    if missing.libraries:
-        detail = f"libraries that are found nowhere: {len(missing.libraries)}"
-        yield finding(AuditRule.LIBRARY, detail, missing.libraries)
-    if missing.symbols and wheel.name in PLUGINS:
-        detail = f"symbols that nothing exports to it: {len(missing.symbols)}"
-        yield finding(AuditRule.SYMBOL, detail, missing.symbols)
-
-
+@check(AuditRule.STUB)
 def check_stubs(case: Case) -> Iterator[Finding]:
     stubs = {wheel.name for wheel in case.wheels if wheel.is_stub}
     held = any(package.name in TENSORFLOW and package.name not in stubs for package in case.lock.pip)
@@ -151,12 +91,13 @@ def check_stubs(case: Case) -> Iterator[Finding]:
             )
 
 
+@check(AuditRule.REQUIREMENT, AuditRule.UNREADABLE)
 def check_python(case: Case) -> Iterator[Finding]:
     for wheel in case.wheels:
         try:
             wanted = SpecifierSet(wheel.requires_python or "")
         except InvalidSpecifier as error:
-            detail = f"can't be told which Python it requires: {error}"
+            detail = f"cannot read which Python it requires: {error}"
             yield Finding(rule=AuditRule.UNREADABLE, package=label(wheel), detail=detail)
             continue
         if not wanted.contains(case.lock.python, prereleases=True):
@@ -164,6 +105,7 @@ def check_python(case: Case) -> Iterator[Finding]:
             yield Finding(rule=AuditRule.REQUIREMENT, package=label(wheel), detail=detail)
 
 
+@check(AuditRule.SELF, AuditRule.REQUIREMENT, AuditRule.UNREADABLE)
 def check_requirements(case: Case) -> Iterator[Finding]:
     markers = {**case.lock.platform.marker_environment(case.lock.python), "extra": ""}
     for wheel in case.wheels:
@@ -172,7 +114,7 @@ def check_requirements(case: Case) -> Iterator[Finding]:
                 requirement = Requirement(text)
                 applies = requirement.marker is None or requirement.marker.evaluate(markers)
             except (InvalidRequirement, UndefinedComparison, UndefinedEnvironmentName) as error:
-                detail = f"can't be told whether {text!r} holds: {error}"
+                detail = f"cannot evaluate the requirement {text!r}: {error}"
                 yield Finding(rule=AuditRule.UNREADABLE, package=label(wheel), detail=detail)
                 continue
             if applies:
@@ -201,6 +143,7 @@ def _admits(requirement: Requirement, version: str) -> bool:
         return not requirement.specifier
 
 
+@check(AuditRule.NUMPY)
 def check_numpy(case: Case) -> Iterator[Finding]:
     locked = case.versions.get("numpy", "1")
     if Version(locked).major < NUMPY_ABI:
@@ -217,6 +160,7 @@ def check_numpy(case: Case) -> Iterator[Finding]:
             yield Finding(rule=AuditRule.NUMPY, package=label(wheel), where=old[0], detail=detail)
 
 
+@check(AuditRule.OVERLAP)
 def check_overlap(case: Case) -> Iterator[Finding]:
     owners: dict[str, list[WheelFacts]] = {}
     for wheel in case.wheels:
@@ -232,21 +176,19 @@ def check_overlap(case: Case) -> Iterator[Finding]:
         yield Finding(rule=AuditRule.OVERLAP, package=names[0], where=min(paths), detail=detail)
 
 
-CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
-    check_readable,
-    check_tags,
-    check_architecture,
-    check_floor,
-    check_linking,
-    check_stubs,
-    check_python,
-    check_requirements,
-    check_numpy,
-    check_overlap,
-)
+REGISTERED_IN = (link_checks,)
+"""Modules whose checks are registered when they are imported, apart from this one."""
 
 
 def judge(case: Case) -> tuple[Finding, ...]:
-    """Every finding, in the order of the rules; none means that the environment loads."""
-    found = [finding for check in CHECKS for finding in check(case)]
+    """Return every finding, in the order of the rules; none means that the environment loads.
+
+    Raise `LookupError` if a check finds a rule broken that it is not registered for.
+    """
+    found = []
+    for run, rules in CHECKS.items():
+        for finding in run(case):
+            if finding.rule not in rules:
+                raise LookupError(f"{run.__name__} is not registered for {finding.rule}")
+            found.append(finding)
     return tuple(sorted(found, key=lambda f: (f.rule.code, f.package, f.where, f.detail)))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FORMAT = 2
 OUTSIDE = ".data"
-"""What a wheel installs beside site-packages is kept below this: `.data/scripts/saved_model_cli`."""
+"""What a wheel installs outside of site-packages is kept below this: `.data/scripts/saved_model_cli`."""
 _MAGIC = b"metafact"
 _HEADER = Struct("<8s2I32s")
 _FAST = 1
@@ -42,7 +42,7 @@ class WheelFacts:
     paths: tuple[str, ...]
     """All files that it installs, sorted; scripts, headers and data are below `.data`."""
     binaries: Mapping[str, Binary]
-    """Those of the platform, thin. The imports of giant ones are not read."""
+    """Those of the platform, thin. The coalesced imports of giant Mach-O files are not read."""
     foreign: Mapping[str, tuple[str, ...]]
     """Path of a binary that can't be loaded there to the architectures, or the system, that it is for."""
     numpy: Mapping[str, int]
@@ -54,7 +54,7 @@ class WheelFacts:
 
     @property
     def is_stub(self) -> bool:
-        """Whether it installs nothing that could be imported."""
+        """Return whether it installs nothing that could be imported."""
         tops = (path.partition("/")[0] for path in self.paths)
         return all(top == OUTSIDE or top.endswith(".dist-info") for top in tops)
 

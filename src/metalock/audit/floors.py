@@ -1,4 +1,4 @@
-"""The oldest system that a binary loads on, beside the floors that a matrix can set."""
+"""The oldest system that a binary loads on, in terms of the floors that a matrix can set."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from metalock.platforms import UV_GLIBC_TARGETS, Platform, parse_release
 
 
 def rounded_up(version: Version) -> tuple[int, int]:
-    """The least floor that admits it: floors have two numbers.
+    """Return the least floor that admits the version: floors have two numbers.
 
     >>> rounded_up((12, 3, 0)), rounded_up((12, 2, 1)), rounded_up((14,))
     ((12, 3), (12, 3), (14, 0))
@@ -17,7 +17,7 @@ def rounded_up(version: Version) -> tuple[int, int]:
 
 
 def shown(version: Version) -> str:
-    """Without a patch number of zero.
+    """Return the version as text, without a patch number of zero.
 
     >>> shown((12, 3, 0)), shown((10, 14, 6)), shown((14,))
     ('12.3', '10.14.6', '14.0')
@@ -26,7 +26,7 @@ def shown(version: Version) -> str:
 
 
 def admitting(platform: Platform, version: Version) -> str:
-    """The least floor that `matrix.toml` takes and that admits it; where there is none, what is needed.
+    """Return the least floor that `matrix.toml` takes and that admits the version, or else the version.
 
     >>> admitting(Platform.LINUX_64, (2, 29)), admitting(Platform.OSX_64, (10, 15, 4))
     ('2.31', '11.0')

@@ -13,7 +13,8 @@ from packaging.version import InvalidVersion, Version
 from metalock.adapters.index import IndexWheel
 from metalock.audit.facts import WheelFacts
 from metalock.audit.linking import Images
-from metalock.binaries import Binary
+from metalock.audit.systems import System
+from metalock.binaries import Binary, Format
 from metalock.platforms import Platform
 
 OLDEST = Version("2.6")
@@ -22,7 +23,7 @@ PREFERRED_PYTHON = "cp39"
 
 
 class GridVerdict(StrEnum):
-    """What becomes of one library beside one TensorFlow."""
+    """The result for one library together with one TensorFlow."""
 
     LOADS = "loads"
     FAILS = "fails"
@@ -41,7 +42,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GridEntry:
-    """One library of one plugin beside one TensorFlow."""
+    """One library of one plugin together with one TensorFlow."""
 
     platform: Platform
     tensorflow: str
@@ -54,7 +55,7 @@ class GridEntry:
     missing: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
-        """JSON values."""
+        """Return the entry as JSON values."""
         return {
             "platform": str(self.platform),
             "tensorflow": self.tensorflow,
@@ -68,7 +69,7 @@ class GridEntry:
 
 
 def releases(distribution: str, wheels: Iterable[IndexWheel], platform: Platform) -> list[Release]:
-    """Final releases, oldest first, with what they offer for the platform, whatever its floor."""
+    """Return the final releases, oldest first, with what they offer for the platform, whatever its floor."""
     found: dict[Version, dict[str, IndexWheel]] = {}
     for wheel in wheels:
         try:
@@ -101,14 +102,14 @@ class Pair:
     python: str | None
 
     def wheels_to_read(self) -> tuple[IndexWheel, ...]:
-        """TensorFlow's, to tell a stub even where the plugin has none, and the plugin's."""
+        """Return TensorFlow's, which may be a stub where the plugin has no wheel, and the plugin's."""
         if self.python is None:
             return (self.tensorflow.wheels[_preferred(self.tensorflow.wheels)],)
         return (self.tensorflow.wheels[self.python], self.plugin.wheels[self.python])
 
 
 def pairs(tensorflows: Sequence[Release], plugins: Sequence[Release]) -> Iterator[Pair]:
-    """Every TensorFlow since 2.6 with wheels there, oldest first, beside every release of the plugin."""
+    """Give every TensorFlow since 2.6 with wheels there, oldest first, with every release of the plugin."""
     for tensorflow in sorted(tensorflows, key=lambda release: (release.version, release.distribution)):
         if tensorflow.version >= OLDEST and tensorflow.wheels:
             for plugin in plugins:
@@ -124,7 +125,7 @@ def _preferred(pythons: Iterable[str]) -> str:
 
 
 def compare(pair: Pair, platform: Platform, facts: Mapping[str, WheelFacts]) -> list[GridEntry]:
-    """One entry for each library of the plugin, or one for all where there is no wheel or none is readable.
+    """Return one entry for each library of the plugin, or one for all if a wheel is missing or unreadable.
 
     `facts` are those of `wheels_to_read` by file; a wheel that couldn't be read is missing there. A stub
     of TensorFlow has no entry: the other distribution of that version holds the real one.
@@ -138,15 +139,20 @@ def compare(pair: Pair, platform: Platform, facts: Mapping[str, WheelFacts]) -> 
     plugin = found[1]
     if tensorflow is None or plugin is None or not _was_read(tensorflow) or not _was_read(plugin):
         return [_entry(pair, platform, "", GridVerdict.UNREADABLE)]
-    images = Images(_Either(plugin.binaries, tensorflow.binaries), _Paths(plugin.paths, tensorflow.paths))
+    images = Images(
+        _Either(plugin.binaries, tensorflow.binaries),
+        _Paths(plugin.paths, tensorflow.paths),
+        system=System(format=Format.MACH_O if platform.is_macos else Format.ELF),
+    )
     entries = []
     for path in sorted(plugin.binaries):
         if images.unread or plugin.binaries[path].imports is None:
             entries.append(_entry(pair, platform, path, GridVerdict.UNREADABLE))
             continue
         missing = images.missing(path)
-        verdict = GridVerdict.FAILS if missing else GridVerdict.LOADS
-        entries.append(_entry(pair, platform, path, verdict, (*missing.libraries, *missing.symbols)))
+        names = (*missing.libraries, *missing.refused, *missing.versions, *missing.symbols)
+        verdict = GridVerdict.UNREADABLE if missing.unjudged else GridVerdict.LOADS
+        entries.append(_entry(pair, platform, path, GridVerdict.FAILS if missing else verdict, names))
     return entries
 
 

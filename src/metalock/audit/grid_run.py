@@ -12,7 +12,7 @@ from metalock.adapters.cache import Cache
 from metalock.adapters.http import Client
 from metalock.adapters.index import IndexWheel, PackageIndex
 from metalock.adapters.settings import read_settings
-from metalock.audit.checks import PLUGINS
+from metalock.audit.case import PLUGINS
 from metalock.audit.facts import WheelFacts
 from metalock.audit.grid import GridEntry, Pair, compare, pairs, releases
 from metalock.audit.wheel_cache import WheelLibrary
@@ -30,7 +30,7 @@ READERS = 8
 def make_grid(
     plugin: str, platform: Platform, reporter: Reporter, *, only: Callable[[Pair], bool] = lambda _: True
 ) -> list[GridEntry]:
-    """The entries of all pairs, or of `only` some, oldest TensorFlow first.
+    """Return the entries of all pairs, or of `only` some, oldest TensorFlow first.
 
     Raises `UsageError` for what is no plugin.
     """
@@ -52,7 +52,7 @@ def make_grid(
 
 
 def choose_pairs(plugin: str, platform: Platform, index: PackageIndex) -> list[Pair]:
-    """What the index offers to compare."""
+    """Return what the index offers to compare."""
     name = canonicalize_name(plugin)
     if name not in PLUGINS:
         guess = did_you_mean(name, PLUGINS) or f"; expected one of {', '.join(PLUGINS)}"
@@ -68,7 +68,7 @@ def choose_pairs(plugin: str, platform: Platform, index: PackageIndex) -> list[P
 def read_pairs(
     grid: Iterable[Pair], platform: Platform, library: WheelLibrary
 ) -> dict[str, WheelFacts | MetalockError]:
-    """What the library says of every wheel of the pairs, by file."""
+    """Return what the library knows of every wheel of the pairs, by file."""
     wanted = {wheel.file: wheel for pair in grid for wheel in pair.wheels_to_read()}
     with ThreadPoolExecutor(READERS) as pool:
         packages = list(pool.map(lambda wheel: _package(wheel, library, platform), wanted.values()))
@@ -76,7 +76,7 @@ def read_pairs(
 
 
 def _package(wheel: IndexWheel, library: WheelLibrary, platform: Platform) -> PipPackage:
-    """The wheel as a lock would name it; its size is asked for only where it has to be fetched."""
+    """Return the wheel as a lock would name it; its size is asked for only where it has to be fetched."""
     name, version, _, _ = parse_wheel_filename(wheel.file)
     if wheel.sha256 is None:
         raise FetchError(f"{wheel.file}: the package index states no sha256, so it can't be trusted")

@@ -24,7 +24,7 @@ Rows = dict[tuple[str, str], dict[str, list[GridEntry]]]
 
 
 def rows_of(entries: Iterable[GridEntry]) -> Rows:
-    """TensorFlow version and distribution, newest first, to plugin version to its libraries' entries."""
+    """Return by TensorFlow, newest first, and by plugin version the entries of its libraries."""
     rows: Rows = {}
     for entry in entries:
         row = rows.setdefault((entry.tensorflow, entry.distribution), {})
@@ -33,7 +33,7 @@ def rows_of(entries: Iterable[GridEntry]) -> Rows:
 
 
 def verdict_of(entries: Sequence[GridEntry]) -> GridVerdict:
-    """A plugin's verdict is that of its worst library, apart from those that it does without."""
+    """Return the verdict of the plugin's worst library, apart from those that it does without."""
     order = (GridVerdict.UNREADABLE, GridVerdict.FAILS, GridVerdict.NO_WHEEL, GridVerdict.LOADS)
     return min(
         (entry.verdict for entry in _required(entries)), key=order.index, default=GridVerdict.UNREADABLE
@@ -45,7 +45,7 @@ def _required(entries: Sequence[GridEntry]) -> list[GridEntry]:
 
 
 def field(entries: Sequence[GridEntry]) -> str:
-    """`loads`, `7 missing`, `-` for no wheel, or `?`."""
+    """Return `loads`, `7 missing`, `-` for no wheel, or `?`."""
     match verdict_of(entries):
         case GridVerdict.LOADS:
             return "loads"
@@ -58,7 +58,7 @@ def field(entries: Sequence[GridEntry]) -> str:
 
 
 def to_table(entries: Sequence[GridEntry]) -> str:
-    """Lines for a terminal, coloured where it takes colours."""
+    """Return lines for a terminal, coloured where it takes colours."""
     versions = list(dict.fromkeys(entry.version for entry in entries))
     lines = [["TensorFlow", *versions]]
     for (tensorflow, distribution), row in rows_of(entries).items():
@@ -79,7 +79,7 @@ def _colour(text: str) -> str | None:
 
 
 def to_page(entries: Sequence[GridEntry], command: str) -> str:
-    """The Markdown page: the table, then what is missing, each set of names once."""
+    """Return the Markdown page: the table, then what is missing, each set of names once."""
     first = entries[0]
     rows = rows_of(entries)
     versions, older = _shown_versions(entries)
@@ -110,7 +110,7 @@ def to_page(entries: Sequence[GridEntry], command: str) -> str:
 
 
 def _shown_versions(entries: Sequence[GridEntry]) -> tuple[list[str], list[str]]:
-    """From the first release on that loads anywhere, and those before it."""
+    """Return the releases from the first on that loads anywhere, and those before it."""
     by_version: dict[str, list[GridEntry]] = {}
     for entry in entries:
         by_version.setdefault(entry.version, []).append(entry)
@@ -121,7 +121,7 @@ def _shown_versions(entries: Sequence[GridEntry]) -> tuple[list[str], list[str]]
 
 
 def _optional(entries: Iterable[GridEntry]) -> list[str]:
-    """The parts that are loaded on demand: how often each would, and why it may be missed."""
+    """Give the parts that are loaded on demand: how often each would, and why it may be missed."""
     counts: dict[str, list[bool]] = {}
     reasons: dict[str, str] = {}
     for entry in entries:

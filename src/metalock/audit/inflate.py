@@ -14,7 +14,7 @@ _NO_HEADER = -isal_zlib.MAX_WBITS
 
 
 class Inflated:
-    """The member is found and its bytes are brought by zipfile, which is told that they are stored."""
+    """The member is found and its bytes are brought by zipfile, which reads them as if they were stored."""
 
     def __init__(self, archive: ZipFile, info: ZipInfo) -> None:
         as_it_lies = copy(info)

@@ -32,7 +32,7 @@ class Report:
     sources: tuple[str, ...]
 
     def concerns(self, platform: Platform, tensorflow: str, plugin: str | None) -> bool:
-        """Whether the report is about those versions there."""
+        """Return whether the report is about those versions there."""
         return (
             platform in self.platforms
             and plugin is not None
@@ -41,13 +41,17 @@ class Report:
         )
 
 
+RULES = frozenset({AuditRule.KNOWN})
+"""The rules whose findings come from the reports, and not from a check of the wheels."""
+
+
 @cache
 def _tables() -> dict[str, list[dict[str, Any]]]:
     return tomllib.loads((resources.files("metalock.audit") / "reports.toml").read_text(encoding="utf-8"))
 
 
 def optional_reason(plugin: str, path: str) -> str | None:
-    """Why the plugin does without the library at `path`, or None where it can't."""
+    """Return why the plugin does without the library at `path`, or None if it cannot."""
     for entry in _tables()["optional"]:
         if entry["plugin"] == plugin and fnmatchcase(path, entry["path"]):
             return str(entry["reason"])
@@ -56,7 +60,7 @@ def optional_reason(plugin: str, path: str) -> str | None:
 
 @cache
 def known_reports() -> tuple[Report, ...]:
-    """The reports of `known.toml`, in its order."""
+    """Return the reports of `reports.toml`, in its order."""
     return tuple(
         Report(
             platforms=frozenset(Platform(name) for name in entry["platforms"]),
@@ -71,7 +75,7 @@ def known_reports() -> tuple[Report, ...]:
 
 
 def warnings_of(lock: Lock) -> Iterator[Finding]:
-    """The reports that concern a lock; needs its versions only."""
+    """Give a finding for each report that concerns a lock; only its versions are needed."""
     versions = {package.name: package.version for package in lock.pip}
     tensorflow = next((versions[name] for name in TENSORFLOW_DISTRIBUTIONS if name in versions), None)
     if tensorflow is None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from metalock.audit.reports import warnings_of
-from metalock.audit.rules import RULES, AuditRule
+from metalock.audit.rules import REVISION, RULES, AuditRule
 from metalock.faults import Faults
 from metalock.findings import Finding
 from metalock.lock.model import Lock
@@ -18,8 +18,8 @@ from metalock.untrusted import Fields, InvalidFileError, one_line, parse_json
 
 AUDIT_FILE = "audit.json"
 SCHEMA = 1
-"""Is raised with the form of the file, and when the rules find something else in the same wheels."""
-KEYS = ("schema", "lock", "verdict", "meaning", "wheels", "binaries", "findings")
+"""Is raised with the form of the file."""
+KEYS = ("schema", "rules", "lock", "verdict", "meaning", "wheels", "binaries", "findings")
 FINDING_KEYS = ("rule", "package", "path", "detail", "names", "fix", "page")
 WHEELS = 10**4
 BINARIES = 10**6
@@ -29,7 +29,13 @@ TEXT = 2000
 NAME = 10**4
 """Characters of a name of a symbol; those of C++ templates are long."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-MEANING = "loads: every library and symbol is found; not that it runs, or computes rightly"
+MEANING = (
+    "loads: the loader takes every file and finds every library, symbol version and symbol, on the oldest "
+    "system promised (docs/audit.md); not that it runs, or computes correctly"
+)
+_FIRST_REVISION = 1
+"""The rules of the results that do not state any."""
+_REVISIONS = 10**6
 
 
 class Verdict(StrEnum):
@@ -38,7 +44,7 @@ class Verdict(StrEnum):
     LOADS = "loads"
     FAILS = "fails"
     UNREADABLE = "unreadable"
-    """Something could not be read, so nothing is known."""
+    """Something could not be read or judged, and nothing else is wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +56,8 @@ class Audit:
     wheels: int
     binaries: int
     findings: tuple[Finding, ...]
+    rules: int = REVISION
+    """The revision of the rules that were applied."""
 
     @property
     def verdict(self) -> Verdict:
@@ -86,6 +94,7 @@ def audit_text(audit: Audit) -> str:
     """Return JSON; the same audit gives the same bytes."""
     table = {
         "schema": SCHEMA,
+        "rules": audit.rules,
         "lock": audit.lock,
         "verdict": audit.verdict,
         "meaning": MEANING,
@@ -123,6 +132,7 @@ def parse_audit(data: bytes) -> Audit:
         findings=tuple(
             _finding(item, path, faults) for path, item in fields.items("findings", most=FINDINGS)
         ),
+        rules=fields.whole("rules", _FIRST_REVISION, _REVISIONS) if "rules" in fields else _FIRST_REVISION,
     )
     if not faults.texts and verdict is not audit.verdict:
         fields.fault("verdict", f"the findings give {audit.verdict}")

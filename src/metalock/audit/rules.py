@@ -5,6 +5,11 @@ from __future__ import annotations
 from metalock.findings import Rule
 
 PAGE = "docs/audit.md"
+REVISION = 2
+"""Goes up when the rules find something else in the same wheels: results of another revision are stale.
+
+`tests/unit/test_audit_revision.py` fails when the code that judges has changed, and says what to do.
+"""
 
 
 class AuditRule(Rule):
@@ -20,6 +25,11 @@ class AuditRule(Rule):
         "Every binary is of the platform's format and architecture.",
         "Take a release with a wheel for this architecture, or call the column unavailable.",
     )
+    NOT_A_LIBRARY = (
+        "A202",
+        "Every file that is opened or linked as a library is one.",
+        "Choose another release; this wheel was built wrongly.",
+    )
     FLOOR = (
         "A301",
         "No binary needs a newer macOS or glibc than the environment's floor.",
@@ -32,13 +42,18 @@ class AuditRule(Rule):
     )
     SYMBOL = (
         "A402",
-        "Every symbol that a plugin takes from TensorFlow is exported by the locked one.",
+        "Every symbol that a binary needs is exported to it by a wheel, by Python or by the system.",
         "Choose a release of the plugin that was built for this TensorFlow: `metalock audit --grid PLUGIN`.",
     )
     OPTIONAL = (
         "A403",
         "The parts of a plugin that are loaded on demand would load too.",
         "Do without those operations, or install what they link.",
+    )
+    VERSION = (
+        "A404",
+        "Every symbol version that a binary needs is defined by the library that it gets.",
+        "Raise `glibc` of the row in matrix.toml, or choose a release that was built for an older system.",
     )
     STUB = (
         "A501",
@@ -62,7 +77,7 @@ class AuditRule(Rule):
     )
     NUMPY = (
         "A505",
-        "No extension that was compiled for NumPy 1 is locked beside NumPy 2.",
+        "No extension that was compiled for NumPy 1 is locked together with NumPy 2.",
         'Cap NumPy in matrix.toml: numpy = "<2".',
     )
     KNOWN = (
@@ -72,18 +87,18 @@ class AuditRule(Rule):
     )
     UNREADABLE = (
         "A901",
-        "Every wheel and binary could be read.",
-        "Fetch again; if it stays so, the wheel can't be vouched for.",
+        "Every wheel and binary could be read and judged.",
+        "Run the audit again with `--again`; if the finding stays, nothing is known about this file.",
     )
 
     @property
     def page(self) -> str:
-        """Where the rule is explained."""
+        """Return the place where the rule is explained."""
         return f"{PAGE}#{self.code.lower()}"
 
     @property
     def is_warning(self) -> bool:
-        """Whether a finding leaves the verdict as it is: the environment loads all the same."""
+        """Return whether a finding leaves the verdict as it is: the environment loads all the same."""
         return self in (AuditRule.KNOWN, AuditRule.OPTIONAL)
 
 

@@ -1,4 +1,4 @@
-"""Audit environments: read what their locks hold, judge it, and put the result beside the lock."""
+"""Audit environments: read what their locks hold, judge it, and write the result next to the lock."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from metalock.adapters.files import write_text
-from metalock.audit.checks import Case, judge
+from metalock.audit.case import Case
+from metalock.audit.checks import judge
 from metalock.audit.facts import WheelFacts
 from metalock.audit.result import AUDIT_FILE, Audit, audit_text, make_audit
 from metalock.audit.store import read_audit
@@ -31,10 +32,10 @@ class Audited:
 def audit_cells(
     workspace: Workspace, cells: Sequence[Cell], library: WheelLibrary, *, again: bool
 ) -> Iterator[Audited]:
-    """The result of each cell that is locked, written as it comes; what stands already isn't made again.
+    """Give the result of each locked cell, written as it comes; a valid one is not made again.
 
     Raises `NothingSelectedError` if a cell isn't locked, and `FetchError`, before anything is written of
-    a cell, if a wheel of it can't be had: that is no finding about the wheel.
+    a cell, if a wheel of it is not available: that is not a finding about the wheel.
     """
     locked = [(cell, lock) for cell in cells if (lock := workspace.state(cell).lock) is not None]
     if not locked or len(locked) < len(cells):
@@ -59,7 +60,7 @@ def audit_cells(
 def _read_and_judge(
     workspace: Workspace, waiting: Sequence[tuple[Cell, Lock]], library: WheelLibrary
 ) -> Iterator[Audited]:
-    """A stack of one platform at a time: what its cells share is at hand, and little is open at once."""
+    """Read and judge a stack of one platform at a time, whose cells share wheels, so that little is open."""
     groups: dict[tuple[Platform, str], list[tuple[Cell, Lock]]] = {}
     for cell, lock in waiting:
         groups.setdefault((cell.platform, cell.stack), []).append((cell, lock))

@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from metalock.audit.result import AUDIT_FILE, Audit, Verdict, parse_audit, renewed, require_all_wheels
+from metalock.audit.rules import REVISION
 from metalock.lock.model import Lock
 from metalock.lock.text import lock_digest
 from metalock.matrix.model import Cell
 from metalock.untrusted import InvalidFileError, read_limited
 from metalock.workspace import CellState, Workspace
 
-NOT_AUDITED, STALE = "not audited", "stale"
+NOT_AUDITED, STALE, OLD_RULES = "not audited", "stale", "stale: made by other rules"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,15 +24,19 @@ class AuditStatus:
     """None without a valid audit of the present lock."""
     warnings: int = 0
     is_stale: bool = False
-    """The audit is of another lock, or some wheel could not be read."""
+    """The audit is of another lock or by other rules, or some wheel could not be read."""
+    has_old_rules: bool = False
+    """The audit is stale because of its rules."""
     fault: str = ""
     """Why the file is not valid; it then counts as not there."""
 
     @property
     def short(self) -> str:
-        """Return the verdict, `stale`, or `not audited`."""
+        """Return the verdict, why the result is stale, or `not audited`."""
         if self.verdict is not None:
             return str(self.verdict)
+        if self.has_old_rules:
+            return OLD_RULES
         return STALE if self.is_stale else NOT_AUDITED
 
     @property
@@ -45,7 +50,8 @@ class AuditStatus:
 def read_audit(workspace: Workspace, cell: Cell, lock: Lock) -> Audit | None:
     """Return the audit of that lock, with the reports that are known now.
 
-    None for an audit of another lock, one in which a wheel could not be read, and a file that is not valid.
+    None for an audit of another lock or by other rules, one in which a wheel could not be read,
+    and a file that is not valid.
     """
     try:
         audit = _read(workspace, cell)
@@ -55,7 +61,7 @@ def read_audit(workspace: Workspace, cell: Cell, lock: Lock) -> Audit | None:
 
 
 def _if_current(audit: Audit, lock: Lock, digest: str) -> Audit | None:
-    if audit.lock != digest:
+    if audit.lock != digest or audit.rules != REVISION:
         return None
     require_all_wheels(audit, lock)
     return None if audit.verdict is Verdict.UNREADABLE else renewed(audit, lock)
@@ -80,6 +86,6 @@ def _status(workspace: Workspace, state: CellState) -> AuditStatus:
     except InvalidFileError as error:
         return AuditStatus(fault=str(error))
     if current is None:
-        return AuditStatus(is_stale=True)
+        return AuditStatus(is_stale=True, has_old_rules=audit.rules != REVISION)
     warnings = sum(finding.rule.is_warning for finding in current.findings)
     return AuditStatus(verdict=current.verdict, warnings=warnings)

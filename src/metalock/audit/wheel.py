@@ -80,7 +80,7 @@ def read_wheel(
 
 
 def _metadata_of(archive: Archive, name: str) -> str:
-    """The one `NAME-VERSION.dist-info/METADATA` at the top (PEP 427)."""
+    """Return the one `NAME-VERSION.dist-info/METADATA` at the top (PEP 427)."""
     tops = [member.split("/") for member in archive.members if member.endswith(".dist-info/METADATA")]
     names = [top for top, *rest in tops if len(rest) == 1 and canonicalize_name(top.split("-")[0]) == name]
     if len(names) != 1:
@@ -102,7 +102,7 @@ def _record_digest(archive: Archive, info: str) -> str:
 
 
 def _installed(archive: Archive, name: str) -> Iterator[tuple[str, str]]:
-    """Members, and where installers put them: see "Spreading" in PEP 427."""
+    """Give members, and where installers put them: see "Spreading" in PEP 427."""
     for member in archive.members:
         top, _, rest = member.partition("/")
         if not top.endswith(".data") or not rest:
@@ -153,7 +153,8 @@ class _Binaries:
                     stream,
                     spool,
                     architecture=wanted if found else None,
-                    imports=not giant,
+                    size=archive.members[member].file_size,
+                    coalesced=not giant,
                 )
             if not giant:
                 stream.drain()
@@ -162,13 +163,16 @@ class _Binaries:
         if binary.architecture != wanted:
             self.foreign[path] = (binary.architecture,)
             return
+        if binary.system != _SYSTEMS[binary.format]:
+            self.foreign[path] = (binary.system,)
+            return
         self.binaries[path] = _detached(binary)
         if numpy.major:
             self.numpy[path] = numpy.major
 
 
 def _detached(binary: Binary) -> Binary:
-    """The same, without the mapped spool: a wheel may have more binaries than a process open files."""
+    """Return the same without the mapped spool: a wheel may have more binaries than a process open files."""
     exports = binary.exports
     views = {one.name: getattr(exports, one.name) for one in fields(exports)}
     copies = {
@@ -185,10 +189,10 @@ _SEAM = len(_NUMPY) + 7
 
 
 class _NumpyWatch:
-    """Tells which NumPy's headers an extension was compiled with, by the module that `import_array` imports.
+    """Finds which NumPy's headers an extension was compiled with, by the module that `import_array` imports.
 
     Those of NumPy 2 try its new name and then the old one; those of NumPy 1 know the old one alone, and
-    such an extension fails to import beside NumPy 2 (`__multiarray_api.c`; "NumPy 2.0 migration guide").
+    such an extension fails to import with NumPy 2 (`__multiarray_api.c`; "NumPy 2.0 migration guide").
     """
 
     def __init__(self) -> None:

@@ -58,7 +58,7 @@ class WheelLibrary:
         self._stop = threading.Event()
 
     def facts(self, packages: Iterable[PipPackage], platform: Platform) -> Iterator[Answer]:
-        """Each wheel once, in no certain order, with its facts or with why there are none.
+        """Give each wheel once, in no certain order, with its facts or with why there are none.
 
         What was read stays known if this is given up in the middle.
         """
@@ -74,7 +74,7 @@ class WheelLibrary:
             yield from self._read_all(unknown, platform)
 
     def knows(self, package: PipPackage, platform: Platform) -> bool:
-        """Whether its facts are in the cache; its size doesn't matter then. Damaged ones count too."""
+        """Return whether its facts are in the cache; its size does not matter then; damaged ones count."""
         return self._cache.has(_entry(package, platform))
 
     def _read_all(self, packages: list[PipPackage], platform: Platform) -> Iterator[Answer]:

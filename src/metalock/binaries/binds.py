@@ -2,7 +2,7 @@
 
 The table of a modern binary is that of its chained fixups, of an older one the bind opcodes.
 The undefined entries of the symbol table are the last resort, as they are dyld's: they name
-symbols that nothing binds any more, do not tell a coalesced lookup from a two-level one, and their
+symbols that nothing binds any more, do not distinguish a coalesced lookup from a two-level one, and their
 names are strewn over a string table that is hundreds of megabytes long in TensorFlow.
 """
 
@@ -57,8 +57,8 @@ _CHAINED_IMPORT = {_PLAIN: Struct("<I"), _ADDEND: Struct("<I4x"), _ADDEND64: Str
 _NARROW, _WIDE = (8, 9, 0xF1), (16, 32, 0xFFF1)
 
 
-def chained_imports(fixups: View, libraries: tuple[str, ...]) -> Iterator[Import]:
-    """Read the imports table of `LC_DYLD_CHAINED_FIXUPS`."""
+def chained_imports(fixups: View, libraries: tuple[str, ...], *, coalesced: bool = True) -> Iterator[Import]:
+    """Read the imports table of `LC_DYLD_CHAINED_FIXUPS`, with or without the coalesced ones."""
     if not len(fixups):
         return
     _, _, table_at, names_at, count, layout, compressed = fixups.unpack(_CHAINED_HEADER)
@@ -72,6 +72,8 @@ def chained_imports(fixups: View, libraries: tuple[str, ...]) -> Iterator[Import
         ordinal = word & ((1 << ordinal_bits) - 1)
         if ordinal >= negative:
             ordinal -= 1 << ordinal_bits
+        if ordinal == _COALESCED and not coalesced:
+            continue
         found = imported(names[word >> name_bit], ordinal, libraries, weak=bool(word >> ordinal_bits & 1))
         if found is None:
             raise table.fail(f"import from unknown library {ordinal}", position * record.size)

@@ -1,12 +1,11 @@
 """ELF: program headers and the dynamic section, and from them a `Binary` (ELF gABI, LSB).
 
-Sections are not looked at: the dynamic linker does not need them, and `strip` may drop them.
+Sections are not read: the dynamic linker does not need them, and `strip` may drop them.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,15 @@ from metalock.binaries.elf_exports import (
     SysvHashExports,
     measure_gnu_hash,
     measure_sysv_hash,
+)
+from metalock.binaries.elf_header import (
+    DYNAMIC,
+    HEADER,
+    LOAD,
+    Segment,
+    check_loadable,
+    header,
+    segments_of,
 )
 from metalock.binaries.model import (
     Binary,
@@ -39,67 +47,21 @@ from metalock.binaries.view import Image, Names, View
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-MAGIC = b"\x7fELF"
-_HEADER = Struct("<4x2B10x2H4xQQ14x2H4x")
-_CLASS_64, _LITTLE_ENDIAN = 2, 1
-_PROGRAM_HEADER = Struct("<2I2Q8xQ16x")
-_LOAD, _DYNAMIC, _EXECUTABLE = 1, 2, 0x1
-_MACHINES = {3: "i386", 40: "arm", 62: "x86_64", 183: "arm64"}
-_FILE_TYPES = {2: FileType.EXECUTABLE, 3: FileType.LIBRARY}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Segment:
-    kind: int
-    executable: bool
-    offset: int
-    address: int
-    size: int
-
-
-def _header(start: View) -> tuple[str, FileType, range, int]:
-    """Give machine, file type, and the place and number of the program headers."""
-    width, order, file_type, machine, _, table_at, size, count = start.unpack(_HEADER)
-    if (width, order) != (_CLASS_64, _LITTLE_ENDIAN):
-        raise start.fail("only 64-bit little-endian ELF files are read", len(MAGIC))
-    if count and size != _PROGRAM_HEADER.size:
-        raise start.fail(f"program headers of {size} bytes", 54)
-    table = range(table_at, table_at + count * _PROGRAM_HEADER.size)
-    return (
-        _MACHINES.get(machine, f"machine {machine}"),
-        _FILE_TYPES.get(file_type, FileType.OTHER),
-        table,
-        count,
-    )
-
-
-def _segments(table: View) -> list[_Segment]:
-    return [
-        _Segment(
-            kind=kind,
-            executable=bool(flags & _EXECUTABLE),
-            offset=offset,
-            address=address,
-            size=size,
-        )
-        for kind, flags, offset, address, size in table.records(_PROGRAM_HEADER)
-    ]
-
 
 def needed(head: View) -> list[range] | None:
     """List the ranges that `read` may look at, or None where only the whole file will do.
 
-    That the dynamic tables lie beside the code is true only of the old layout with a first
+    Only in the old layout are the dynamic tables next to the code, in a first
     segment that is read and executed (`ld -z noseparate-code`).
     """
-    _, _, table, _ = _header(head)
+    _, _, table = header(head)
     if table.stop > len(head):
         return None
-    segments = _segments(head.part(table.start, len(table), "program headers"))
-    loads = [one for one in segments if one.kind == _LOAD]
+    segments = segments_of(head.part(table.start, len(table), "program headers"))
+    loads = [one for one in segments if one.kind == LOAD]
     if not loads or loads[0].executable:
         return None
-    kept = [one for one in segments if one.kind in {_LOAD, _DYNAMIC} and not one.executable]
+    kept = [one for one in segments if one.kind in {LOAD, DYNAMIC} and not one.executable]
     return [
         range(table.stop),
         *(range(one.offset, one.offset + one.size) for one in kept),
@@ -109,21 +71,23 @@ def needed(head: View) -> list[range] | None:
 # DT_* of elf.h
 _NEEDED, _PLT_SIZE, _HASH, _STRINGS, _SYMBOLS, _RELA, _RELA_SIZE = 1, 2, 4, 5, 6, 7, 8
 _STRINGS_SIZE, _SONAME, _RPATH, _REL, _REL_SIZE, _PLT_KIND, _PLT = 10, 14, 15, 17, 18, 20, 23
-_RUNPATH, _GNU_HASH, _VERSYM = 29, 0x6FFF_FEF5, 0x6FFF_FFF0
+_RUNPATH, _GNU_HASH, _VERSYM, _FLAGS_1 = 29, 0x6FFF_FEF5, 0x6FFF_FFF0, 0x6FFF_FFFB
+_NO_OPEN, _PIE = 0x40, 0x0800_0000  # DF_1_*
 _VERDEF, _VERDEF_COUNT, _VERNEED, _VERNEED_COUNT = range(0x6FFF_FFFC, 0x7000_0000)
 _DYNAMIC_ENTRY = Struct("<qQ")
-_RELOCATIONS = {_RELA: Struct("<12xI8x"), _REL: Struct("<12xI")}
+_RELOCATIONS = {_RELA: 24, _REL: 16}
+_WORDS, _SYMBOL_WORD = 4, 3
 
 
 class _Dynamic:
     """The dynamic section, with addresses resolved through the loaded segments."""
 
-    def __init__(self, image: Image, segments: Iterable[_Segment]) -> None:
+    def __init__(self, image: Image, segments: Iterable[Segment]) -> None:
         self._image = image
-        self._loads = [one for one in segments if one.kind == _LOAD]
+        self._loads = [one for one in segments if one.kind == LOAD]
         self._entries: dict[int, list[int]] = {}
         for one in segments:
-            if one.kind == _DYNAMIC:
+            if one.kind == DYNAMIC:
                 view = image.part(one.offset, one.size, "dynamic section")
                 for tag, value in view.records(_DYNAMIC_ENTRY):
                     if not tag:
@@ -159,12 +123,16 @@ class _Dynamic:
         raise InvalidBinary(f"{name} at address {address:#x} lies outside the loaded segments")
 
 
-def read(image: Image, *, imports: bool) -> Binary:
-    """Read a 64-bit little-endian binary."""
-    start = image.part(0, _HEADER.size, "ELF header")
-    machine, file_type, table, _ = _header(start)
-    segments = _segments(image.part(table.start, len(table), "program headers"))
+def read(image: Image, size: int | None, *, imports: bool) -> Binary:
+    """Read a 64-bit little-endian binary; `size` is that of the file."""
+    start = image.part(0, HEADER.size, "ELF header")
+    machine, file_type, table = header(start)
+    segments = segments_of(image.part(table.start, len(table), "program headers"))
+    if file_type is FileType.LIBRARY:
+        check_loadable(segments, size)
     dynamic = _Dynamic(image, segments)
+    if dynamic.number(_FLAGS_1) & (_NO_OPEN | _PIE):
+        file_type = FileType.EXECUTABLE
     names = Names(dynamic.strings)
     needs = needed_versions(
         dynamic.table(_VERNEED, None, "needed versions"), dynamic.number(_VERNEED_COUNT), names
@@ -189,16 +157,28 @@ def read(image: Image, *, imports: bool) -> Binary:
     )
 
 
+_RELATIVE_RELOCATIONS = {"GLIBC_ABI_DT_RELR": (2, 36)}
+
+
+def glibc_version(version: str) -> Version | None:
+    """Return the release of glibc that brought a symbol version; None for the version of another library.
+
+    >>> glibc_version("GLIBC_2.34"), glibc_version("GLIBCXX_3.4"), glibc_version("GLIBC_ABI_DT_RELR")
+    ((2, 34), None, (2, 36))
+    """
+    found = re.fullmatch(r"GLIBC_(\d{1,4}(?:\.\d{1,4}){1,3})", version)
+    if found is None:
+        return _RELATIVE_RELOCATIONS.get(version)
+    return tuple(int(part) for part in found[1].split("."))
+
+
 def _glibc(needs: Iterable[NeededVersion]) -> Version | None:
-    numbers = (re.fullmatch(r"GLIBC_(\d+(?:\.\d+)*)", one.version) for one in needs)
-    return max(
-        (tuple(int(part) for part in found[1].split(".")) for found in numbers if found),
-        default=None,
-    )
+    numbers = (glibc_version(one.version) for one in needs if not one.weak)
+    return max((found for found in numbers if found), default=None)
 
 
 def _exports(dynamic: _Dynamic, versions: dict[int, str]) -> ElfExports:
-    """Without a hash table the dynamic linker finds nothing, and neither does the reader."""
+    """Return the exports; without a hash table the dynamic linker finds nothing, and neither does this."""
     gnu = _GNU_HASH in dynamic
     tag, measure = (_GNU_HASH, measure_gnu_hash) if gnu else (_HASH, measure_sysv_hash)
     rest = dynamic.table(tag, None, "hash table")
@@ -213,8 +193,11 @@ def _exports(dynamic: _Dynamic, versions: dict[int, str]) -> ElfExports:
     )
 
 
-def _bound(dynamic: _Dynamic) -> Iterator[int]:
-    """Give the symbols that relocations name: those are what the dynamic linker looks up."""
+def _bound(dynamic: _Dynamic) -> Iterator[set[int]]:
+    """Give the symbols that relocations name: those are what the dynamic linker looks up.
+
+    The upper half of `r_info` is the symbol; of words of four bytes, that is the fourth of each relocation.
+    """
     plt = dynamic.number(_PLT_KIND)
     for kind, tag, size in (
         (_RELA, _RELA, _RELA_SIZE),
@@ -222,7 +205,9 @@ def _bound(dynamic: _Dynamic) -> Iterator[int]:
         (_REL if plt == _REL else _RELA, _PLT, _PLT_SIZE),
     ):
         table = dynamic.table(tag, dynamic.number(size), "relocations")
-        yield from {number for (number,) in table.records(_RELOCATIONS[kind])}
+        record = _RELOCATIONS[kind]
+        raw = table.raw()[: len(table) - len(table) % record]
+        yield set(memoryview(raw).cast("I")[_SYMBOL_WORD :: record // _WORDS])
 
 
 def _imports(dynamic: _Dynamic, needs: dict[int, NeededVersion]) -> tuple[Import, ...]:
@@ -230,7 +215,7 @@ def _imports(dynamic: _Dynamic, needs: dict[int, NeededVersion]) -> tuple[Import
     indices = dynamic.table(_VERSYM, None, "version indices")
     names = Names(dynamic.strings)
     found = set()
-    for number in set(_bound(dynamic)) - {0}:
+    for number in set[int]().union(*_bound(dynamic)) - {0}:
         name_at, info, _, section, _, _ = symbols.unpack(SYMBOL, number * SYMBOL.size)
         if section != SECTION_UNDEFINED:
             continue

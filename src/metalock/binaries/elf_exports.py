@@ -146,7 +146,7 @@ class GnuHashExports(ElfExports):
             number += 1
 
     def first(self) -> int:
-        """Undefined symbols come before."""
+        """Return the first number after the undefined symbols."""
         first: int = self.table.unpack(_GNU_HEADER)[1]
         return first
 

@@ -115,7 +115,7 @@ class Fingerprint(Mapping[str, Binary]):
         return iter(self._rows)
 
     def __contains__(self, path: object) -> bool:
-        """Tell without reading the member."""
+        """Return whether there is such a member, without reading it."""
         return path in self._rows
 
     def __len__(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -60,6 +60,7 @@ def slices(head: View) -> tuple[Slice, ...]:
 DYLD_INFO, CHAINED_FIXUPS, EXPORTS_TRIE, SYMTAB = 0x22, 0x34, 0x33, 0x2
 _ID_DYLIB, _LOAD_DYLIB, _RPATH, _BUILD_VERSION = 0xD, 0xC, 0x1C, 0x32
 _MUST_UNDERSTAND = 0x8000_0000  # LC_REQ_DYLD
+_SEGMENT, _SEGMENT_IN_FILE = 0x19, Struct("<32x2Q")  # LC_SEGMENT_64: fileoff, filesize
 _LINKS = {
     _LOAD_DYLIB: LinkKind.NORMAL,
     0x18: LinkKind.WEAK,
@@ -100,6 +101,8 @@ class Commands:
     rpaths: list[str] = field(default_factory=list)
     floors: dict[str, Version] = field(default_factory=dict)
     tables: dict[int, tuple[Table, ...]] = field(default_factory=dict)
+    end: int = 0
+    """Bytes that the file must have for its segments."""
 
     def export_tables(self) -> tuple[Table, ...]:
         """Choose as dyld does: the trie of its own command, that of dyld info, else symbols."""
@@ -109,12 +112,16 @@ class Commands:
             return self.tables[DYLD_INFO][3:]
         return self.tables.get(SYMTAB, ())
 
-    def import_tables(self) -> tuple[Table, ...]:
-        """Choose as dyld does: chained fixups, bind opcodes, else symbols."""
+    def import_tables(self, *, coalesced: bool = True) -> tuple[Table, ...]:
+        """Choose as dyld does: chained fixups, bind opcodes, else symbols.
+
+        Without `coalesced`, the weak ones of the bind opcodes are replaced by an empty table.
+        """
         if CHAINED_FIXUPS in self.tables:
             return self.tables[CHAINED_FIXUPS]
         if DYLD_INFO in self.tables:
-            return self.tables[DYLD_INFO][:3]
+            binds, weak, lazy, _ = self.tables[DYLD_INFO]
+            return binds, weak if coalesced else replace(weak, size=0), lazy
         return self.tables.get(SYMTAB, ())
 
 
@@ -151,6 +158,9 @@ def _add(commands: Commands, kind: int, command: View) -> None:
         commands.floors[_PLATFORMS.get(platform, f"platform {platform}")] = _version(version)
     elif kind in _VERSION_MIN:
         commands.floors[_VERSION_MIN[kind]] = _version(body.unpack(_ONE)[0])
+    elif kind == _SEGMENT:
+        offset, size = body.unpack(_SEGMENT_IN_FILE)
+        commands.end = max(commands.end, offset + size)
     elif kind in _TABLES:
         commands.tables[kind] = tuple(_tables(kind, body))
 

@@ -17,7 +17,7 @@ from metalock.binaries.load_commands import (
     head_size,
     parse,
 )
-from metalock.binaries.model import Binary, Exports, Format, Import
+from metalock.binaries.model import Binary, Exports, Format, Import, InvalidBinary
 from metalock.binaries.trie import ListedExports, TrieExports
 
 if TYPE_CHECKING:
@@ -26,17 +26,19 @@ if TYPE_CHECKING:
     from metalock.binaries.view import Image, View
 
 
-def needed(head: View, *, imports: bool) -> list[range]:
+def needed(head: View, *, coalesced: bool) -> list[range]:
     """List the ranges that `read` will look at."""
     commands = parse(head)
-    tables = commands.export_tables() + (commands.import_tables() if imports else ())
+    tables = commands.export_tables() + commands.import_tables(coalesced=coalesced)
     return [range(head_size(head)), *(range(t.offset, t.offset + t.size) for t in tables)]
 
 
-def read(image: Image, *, imports: bool) -> Binary:
-    """Read a thin 64-bit little-endian binary, as all are that macOS still loads."""
+def read(image: Image, size: int | None, *, imports: bool, coalesced: bool) -> Binary:
+    """Read a thin 64-bit little-endian binary, as all are that macOS still loads, of a file of `size`."""
     start = image.part(0, HEADER.size, "header")
     commands = parse(image.part(0, head_size(start), "file"))
+    if size is not None and commands.end > size:
+        raise InvalidBinary(f"is cut off: its segments need {commands.end} bytes, and the file has {size}")
     floors = commands.floors
     system = "macos" if "macos" in floors or not floors else next(iter(floors))
     return Binary(
@@ -51,7 +53,7 @@ def read(image: Image, *, imports: bool) -> Binary:
         runpaths=(),
         needed_versions=(),
         defined_versions=(),
-        imports=_imports(commands, image) if imports else None,
+        imports=_imports(commands, image, coalesced=coalesced) if imports else None,
         exports=_exports(commands, image),
     )
 
@@ -64,13 +66,13 @@ def _exports(commands: Commands, image: Image) -> Exports:
     return ListedExports.of(defined_exports(*views) if views else ())
 
 
-def _imports(commands: Commands, image: Image) -> tuple[Import, ...]:
+def _imports(commands: Commands, image: Image, *, coalesced: bool) -> tuple[Import, ...]:
     libraries = tuple(library.name for library in commands.libraries)
-    views = tuple(table.view(image) for table in commands.import_tables())
+    views = tuple(table.view(image) for table in commands.import_tables(coalesced=coalesced))
     found: Iterable[Import]
     match views:
         case (fixups,):
-            found = chained_imports(fixups, libraries)
+            found = chained_imports(fixups, libraries, coalesced=coalesced)
         case (binds, weak, lazy):
             found = info_imports((binds, weak, lazy), libraries)
         case (symbols, strings):

@@ -113,7 +113,7 @@ class Import:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
-    """A symbol on offer; with `source`, the loader goes on to look for that one instead."""
+    """A symbol on offer; with `source`, the loader looks for that one instead."""
 
     name: str
     kind: ExportKind = ExportKind.REGULAR
@@ -133,14 +133,14 @@ class Exports(ABC):
 
     @abstractmethod
     def __iter__(self) -> Iterator[Export]:
-        """Every symbol; for tests and suggestions, as it is slow on a big library."""
+        """Give every symbol; for tests and suggestions, as it is slow on a big library."""
 
     @abstractmethod
     def pieces(self) -> Mapping[str, View]:
         """Give the raw tables, enough to build the same lookup again."""
 
     def provides(self, wanted: Import) -> bool:
-        """Whether the loader would bind `wanted` to this binary, once it looks here."""
+        """Return whether the loader would bind `wanted` to this binary, once it looks here."""
         return self.find(wanted.name) is not None
 
 
@@ -159,7 +159,7 @@ class Binary:
     """Install name or SONAME."""
     libraries: tuple[Library, ...]
     rpaths: tuple[str, ...]
-    """`LC_RPATH`, or `DT_RPATH`, which the loader ignores beside a `DT_RUNPATH`."""
+    """`LC_RPATH`, or `DT_RPATH`, which the loader ignores if there is a `DT_RUNPATH`."""
     runpaths: tuple[str, ...]
     needed_versions: tuple[NeededVersion, ...]
     defined_versions: tuple[str, ...]

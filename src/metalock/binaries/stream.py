@@ -9,7 +9,7 @@ from __future__ import annotations
 import mmap
 from typing import IO, TYPE_CHECKING, Protocol
 
-from metalock.binaries import elf, load_commands, macho
+from metalock.binaries import elf, elf_header, load_commands, macho
 from metalock.binaries.model import Binary, Format, InvalidBinary, Slice
 from metalock.binaries.view import Image, View
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from metalock.binaries.view import Buffer
 
 HEAD_SIZE = 1 << 16
-# Between two chunks, a thread waits for the one that parses: small ones would not get on beside it.
+# Between two chunks, a thread waits for the one that parses: small ones would be slowed down by it.
 _CHUNK = 1 << 20
 _EVERYTHING = range(1 << 62)
 
@@ -32,9 +32,9 @@ class Readable(Protocol):
 
 
 def sniff(start: bytes) -> Format | None:
-    """Tell the format by the first four bytes, if it is one that can be read."""
+    """Return the format by the first four bytes, if it is one that can be read."""
     magic = start[:4]
-    if magic == elf.MAGIC:
+    if magic == elf_header.MAGIC:
         return Format.ELF
     return Format.MACH_O if magic in {load_commands.THIN_MAGIC, *load_commands.FAT_MAGICS} else None
 
@@ -51,33 +51,43 @@ def read(buffer: Buffer, *, architecture: str | None = None, imports: bool = Tru
     if chosen:
         part = file.part(chosen.offset, chosen.size, f"slice {chosen.architecture}")
         file = View(part.buffer, part.start, part.stop, 0, "file")
-    return _read(Image((file,)), architecture, imports=imports)
+    return _read(Image((file,)), architecture, len(file), imports=imports, coalesced=True)
 
 
 def read_stream(
-    stream: Readable, spool: IO[bytes], *, architecture: str | None = None, imports: bool = True
+    stream: Readable,
+    spool: IO[bytes],
+    *,
+    architecture: str | None = None,
+    size: int | None = None,
+    imports: bool = True,
+    coalesced: bool = True,
 ) -> Binary:
     """Read from a stream; what is needed of it goes to `spool`, an empty file open for writing.
 
     The binary keeps that file mapped, so it may be closed or unlinked, but not written to.
-    Without `imports` a provider such as TensorFlow's is read faster: its own fixups are larger
-    than its exports.
+    With a `size`, that of the file, a binary whose segments end behind it is refused. Without `imports`
+    only the exports are read. Without `coalesced` a huge Mach-O library is read twice as fast: nearly all
+    imports of TensorFlow's are C++ symbols that it defines itself.
     """
     source = _Forward(stream)
     chosen = _choose(slices(source.peek(HEAD_SIZE)), architecture)
     if chosen:
+        if size is not None and chosen.offset + chosen.size > size:
+            raise InvalidBinary(f"is cut off: slice {chosen.architecture} ends behind the file's end")
         source.skip(chosen.offset)
         source.limit(chosen.size)
-    spans = _keep(source, _needed(source, imports=imports), spool)
+        size = chosen.size
+    spans = _keep(source, _needed(source, coalesced=coalesced), spool)
     spool.flush()
-    size = sum(stop - start for start, stop in spans)
-    buffer = mmap.mmap(spool.fileno(), size, access=mmap.ACCESS_READ) if size else b""
+    kept = sum(stop - start for start, stop in spans)
+    buffer = mmap.mmap(spool.fileno(), kept, access=mmap.ACCESS_READ) if kept else b""
     views = []
     position = 0
     for start, stop in spans:
         views.append(View(buffer, position, position + stop - start, start, "file"))
         position += stop - start
-    return _read(Image(tuple(views)), architecture, imports=imports)
+    return _read(Image(tuple(views)), architecture, size, imports=imports, coalesced=coalesced)
 
 
 def _choose(found: Iterable[Slice], architecture: str | None) -> Slice | None:
@@ -91,12 +101,14 @@ def _choose(found: Iterable[Slice], architecture: str | None) -> Slice | None:
     return chosen
 
 
-def _read(image: Image, architecture: str | None, *, imports: bool) -> Binary:
+def _read(
+    image: Image, architecture: str | None, size: int | None, *, imports: bool, coalesced: bool
+) -> Binary:
     magic = image.part(0, 4, "magic").raw()
-    if magic == elf.MAGIC:
-        binary = elf.read(image, imports=imports)
+    if magic == elf_header.MAGIC:
+        binary = elf.read(image, size, imports=imports)
     elif magic == load_commands.THIN_MAGIC:
-        binary = macho.read(image, imports=imports)
+        binary = macho.read(image, size, imports=imports, coalesced=coalesced)
     else:
         raise InvalidBinary(f"neither 64-bit Mach-O nor ELF: begins with {magic.hex()}", offset=0)
     if architecture not in {None, binary.architecture}:
@@ -104,15 +116,22 @@ def _read(image: Image, architecture: str | None, *, imports: bool) -> Binary:
     return binary
 
 
-def _needed(source: _Forward, *, imports: bool) -> list[range]:
-    head = View.whole(source.peek(HEAD_SIZE))
+def _needed(source: _Forward, *, coalesced: bool) -> list[range]:
+    head = _head(source)
     start = head.raw()[:4]
-    if start == elf.MAGIC:
+    if start == elf_header.MAGIC:
         return elf.needed(head) or [_EVERYTHING]
     if start == load_commands.THIN_MAGIC:
-        size = load_commands.head_size(head)
-        return macho.needed(View.whole(source.peek(max(size, HEAD_SIZE))), imports=imports)
+        return macho.needed(head, coalesced=coalesced)
     return [range(len(start))]
+
+
+def _head(source: _Forward) -> View:
+    """Return the start of the binary: all of its load commands, if it is Mach-O."""
+    head = View.whole(source.peek(HEAD_SIZE))
+    if head.raw()[:4] != load_commands.THIN_MAGIC:
+        return head
+    return View.whole(source.peek(max(load_commands.head_size(head), HEAD_SIZE)))
 
 
 class _Forward:

@@ -53,7 +53,7 @@ class TrieExports(Exports):
         return self._found[name]
 
     def _walk(self, name: str) -> Export | None:
-        """Ld64 may leave an edge without text, which could lead round in a circle."""
+        """Walk the trie, with a bound: ld64 may leave an edge without text, which could lead to a circle."""
         if not len(self.trie):
             return None
         wanted = encode(name)

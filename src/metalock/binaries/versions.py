@@ -56,7 +56,7 @@ def needed_versions(table: View, count: int, names: Names) -> dict[int, NeededVe
 
 
 def defined_versions(table: View, count: int, names: Names) -> dict[int, str]:
-    """Read verdef likewise, without the base entry, which names the file and no version."""
+    """Read verdef in the same way, without the base entry, which names the file and no version."""
     chain = _Chain(table)
     found = {}
     for at, (flags, index, _, aux, _) in chain.follow(0, count, _DEFINITION):

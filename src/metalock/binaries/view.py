@@ -22,7 +22,7 @@ _NAMES_SLACK = 1 << 16
 
 
 def decode(name: bytes) -> str:
-    """Symbol names are bytes to the loader; this keeps those that are not UTF-8 apart."""
+    """Return a symbol name as text: it is bytes to the loader, so what is not UTF-8 is escaped."""
     return name.decode("utf-8", "surrogateescape")
 
 
@@ -43,7 +43,7 @@ class View:
 
     @classmethod
     def whole(cls, buffer: Buffer, name: str = "file") -> View:
-        """All of a buffer that starts where the binary starts."""
+        """Return all of a buffer that starts where the binary starts."""
         return cls(buffer, 0, len(buffer), 0, name)
 
     def __len__(self) -> int:
