@@ -27,7 +27,7 @@ from metalock.audit.result import (
     parse_audit,
     renewed,
 )
-from metalock.audit.rules import REVISION, AuditRule
+from metalock.audit.rules import RULES_DIGEST, AuditRule
 from metalock.audit.run import Audited, audit_cells, audit_lock
 from metalock.audit.store import AuditStatus, audit_statuses, read_audit
 from metalock.audit.wheel_cache import WheelLibrary
@@ -71,17 +71,17 @@ def test_result_of_other_rules_is_stale_and_says_so(tmp_path: Path) -> None:
     state = workspace.state(next(cell for cell in workspace.cells() if cell.unavailable is None))
     assert state.lock is not None
     audit = replace(audit_of(lock=state.lock), wheels=len(state.lock.pip))
-    for rules, word in ((REVISION, "loads"), (REVISION - 1, "stale: made by other rules")):
+    for rules, word in ((RULES_DIGEST, "loads"), ("0" * 16, "stale: made by other rules")):
         text = audit_text(replace(audit, rules=rules))
         (workspace.folder(state.cell) / AUDIT_FILE).write_text(text)
         assert audit_statuses(workspace, [state])[state.cell.name].short == word
-        assert (read_audit(workspace, state.cell, state.lock) is None) is (rules != REVISION)
+        assert (read_audit(workspace, state.cell, state.lock) is None) is (rules != RULES_DIGEST)
 
 
-def test_result_that_states_no_rules_is_of_the_first() -> None:
+def test_result_that_states_no_rules_is_stale() -> None:
     table = json.loads(audit_text(audit_of()))
     del table["rules"]
-    assert parse_audit(json.dumps(table).encode()).rules == 1
+    assert parse_audit(json.dumps(table).encode()).rules != RULES_DIGEST
 
 
 def changed(**values: object) -> bytes:

@@ -53,7 +53,7 @@ def digest() -> str:
     return total.hexdigest()[:16]
 
 
-HELD_REVISION, HELD_DIGEST = 2, "9af9e792304f5df3"
+HELD_REVISION, HELD_DIGEST = 2, "50513240da54fe79"
 
 
 def test_a_change_of_what_judges_is_noticed() -> None:

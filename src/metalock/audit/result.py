@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from metalock.audit.reports import warnings_of
-from metalock.audit.rules import REVISION, RULES, AuditRule
+from metalock.audit.rules import RULES, RULES_DIGEST, AuditRule
 from metalock.faults import Faults
 from metalock.findings import Finding
 from metalock.lock.model import Lock
@@ -33,9 +33,7 @@ MEANING = (
     "loads: the loader takes every file and finds every library, symbol version and symbol, on the oldest "
     "system promised (docs/audit.md); not that it runs, or computes correctly"
 )
-_FIRST_REVISION = 1
-"""The rules of the results that do not state any."""
-_REVISIONS = 10**6
+_RULES_DIGEST = re.compile(r"[0-9a-f]{16}")
 
 
 class Verdict(StrEnum):
@@ -56,8 +54,8 @@ class Audit:
     wheels: int
     binaries: int
     findings: tuple[Finding, ...]
-    rules: int = REVISION
-    """The revision of the rules that were applied."""
+    rules: str = RULES_DIGEST
+    """The digest of the rules that were applied; empty in results from before there was one."""
 
     @property
     def verdict(self) -> Verdict:
@@ -132,7 +130,7 @@ def parse_audit(data: bytes) -> Audit:
         findings=tuple(
             _finding(item, path, faults) for path, item in fields.items("findings", most=FINDINGS)
         ),
-        rules=fields.whole("rules", _FIRST_REVISION, _REVISIONS) if "rules" in fields else _FIRST_REVISION,
+        rules=fields.line("rules", pattern=_RULES_DIGEST) if "rules" in fields else "",
     )
     if not faults.texts and verdict is not audit.verdict:
         fields.fault("verdict", f"the findings give {audit.verdict}")

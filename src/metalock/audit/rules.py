@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from metalock.findings import Rule
 
 PAGE = "docs/audit.md"
 REVISION = 2
-"""Goes up when the rules find something else in the same wheels: results of another revision are stale.
+"""Raise it when the rules find something else in the same wheels: older results are then stale.
 
 `tests/unit/test_audit_revision.py` fails when the code that judges has changed, and says what to do.
 """
@@ -103,3 +105,5 @@ class AuditRule(Rule):
 
 
 RULES = {rule.code: rule for rule in AuditRule}
+RULES_DIGEST = sha256(" ".join([str(REVISION), *RULES]).encode()).hexdigest()[:16]
+"""Is part of every result: one that was made by other rules, or another revision of them, is stale."""

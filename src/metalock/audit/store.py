@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from metalock.audit.result import AUDIT_FILE, Audit, Verdict, parse_audit, renewed, require_all_wheels
-from metalock.audit.rules import REVISION
+from metalock.audit.rules import RULES_DIGEST
 from metalock.lock.model import Lock
 from metalock.lock.text import lock_digest
 from metalock.matrix.model import Cell
@@ -61,7 +61,7 @@ def read_audit(workspace: Workspace, cell: Cell, lock: Lock) -> Audit | None:
 
 
 def _if_current(audit: Audit, lock: Lock, digest: str) -> Audit | None:
-    if audit.lock != digest or audit.rules != REVISION:
+    if audit.lock != digest or audit.rules != RULES_DIGEST:
         return None
     require_all_wheels(audit, lock)
     return None if audit.verdict is Verdict.UNREADABLE else renewed(audit, lock)
@@ -86,6 +86,6 @@ def _status(workspace: Workspace, state: CellState) -> AuditStatus:
     except InvalidFileError as error:
         return AuditStatus(fault=str(error))
     if current is None:
-        return AuditStatus(is_stale=True, has_old_rules=audit.rules != REVISION)
+        return AuditStatus(is_stale=True, has_old_rules=audit.rules != RULES_DIGEST)
     warnings = sum(finding.rule.is_warning for finding in current.findings)
     return AuditStatus(verdict=current.verdict, warnings=warnings)
