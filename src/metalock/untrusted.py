@@ -51,7 +51,9 @@ def read_limited(path: Path) -> bytes | None:
 def parse_json(data: bytes) -> object:
     """Return the value; raise `InvalidFileError` for what is not JSON or names a key twice."""
     try:
-        value: object = json.loads(data.decode(), object_pairs_hook=_object, parse_constant=_refuse_constant)
+        value: object = json.loads(
+            data.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_refuse_constant
+        )
     except (ValueError, RecursionError) as error:
         raise InvalidFileError(f"not JSON: {one_line(str(error))}") from None
     return value

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from email.parser import BytesHeaderParser
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from metalock.errors import UsageError
+from metalock.adapters.reading import TEXT, read_bytes
+from metalock.errors import UnreadableFileError, UsageError
+from metalock.parsing import as_list, as_table, as_text, parse_headers, parse_json
 from metalock.prefix.model import Backend
 
-_VERSION_LINE = re.compile(r"^version(?:_info)?\s*=\s*(\d+\.\d+\S*)", re.MULTILINE)
+_VERSION_LINE = re.compile(r"^version(?:_info)?[ \t]*=[ \t]*([0-9]{1,3}\.[0-9]{1,3}(?:\.\S*)?)", re.MULTILINE)
 """Of pyvenv.cfg: uv, virtualenv and the standard library call it differently."""
+_PYTHON = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}(\..*)?")
 _METADATA = ("METADATA", "PKG-INFO")
+MOST_NAME = 255
+"""Characters of a file name on Linux and macOS."""
+SHOWN = 60
+"""Characters of a wrong path that a message repeats."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,15 +85,17 @@ def read_prefix(prefix: Path) -> Prefix:
     for path in sorted((prefix / "conda-meta").glob("*.json")):
         try:
             conda.append(_conda_record(path))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            faults.append(f"conda-meta/{path.name} can't be read: {type(error).__name__}: {error}")
+        except (UnreadableFileError, ValueError) as error:
+            faults.append(f"conda-meta/{path.name} can't be read: {error}")
     if backend is Backend.VENV:
         python = _venv_version(prefix)
     else:
         python = next((record.version for record in conda if record.name == "python"), None)
     owned = {file for record in conda for file in record.files if "-info/" in file or file.endswith("-info")}
     distributions = tuple(
-        found for site in _site_packages(prefix, python) for found in _distributions(prefix, site, owned)
+        found
+        for site in _site_packages(prefix, python)
+        for found in _distributions(prefix, site, owned, faults)
     )
     return Prefix(
         path=prefix,
@@ -101,45 +108,61 @@ def read_prefix(prefix: Path) -> Prefix:
 
 
 def _conda_record(path: Path) -> CondaRecord:
-    table = json.loads(path.read_bytes())
+    """Read a record; raise `ValueError` for one that conda did not write like this."""
+    table = as_table(parse_json(read_bytes(path)))
+    name, version, build = (as_text(table.get(key)) for key in ("name", "version", "build"))
     sha256 = table.get("sha256")
     return CondaRecord(
-        name=str(table["name"]),
-        version=str(table["version"]),
-        build=str(table["build"]),
-        sha256=str(sha256) if sha256 else None,
-        files=tuple(str(file) for file in table.get("files", ())),
+        name=name,
+        version=version,
+        build=build,
+        sha256=as_text(sha256) if sha256 else None,
+        files=tuple(_plain_path(as_text(file)) for file in as_list(table.get("files", []))),
     )
 
 
+def _plain_path(file: str) -> str:
+    """Return the path; raise `ValueError` for one that no system has."""
+    if "\0" in file or any(len(part) > MOST_NAME for part in file.split("/")):
+        raise ValueError(f"not a path: {file[:SHOWN]!r}")
+    return file
+
+
 def _venv_version(prefix: Path) -> str | None:
-    found = _VERSION_LINE.search((prefix / "pyvenv.cfg").read_text(encoding="utf-8", errors="replace"))
+    found = _VERSION_LINE.search(read_bytes(prefix / "pyvenv.cfg", TEXT).decode("utf-8", errors="replace"))
     return found[1] if found else None
 
 
 def _site_packages(prefix: Path, python: str | None) -> Iterator[Path]:
     """That of its Python; where its version isn't stated, any."""
-    minor = ".".join(python.split(".")[:2]) if python else "*"
+    minor = ".".join(python.split(".")[:2]) if python and _PYTHON.fullmatch(python) else "*"
     yield from sorted(path for path in prefix.glob(f"lib/python{minor}/site-packages") if path.is_dir())
 
 
-def _distributions(prefix: Path, site: Path, owned: set[str]) -> Iterator[Distribution]:
+def _distributions(prefix: Path, site: Path, owned: set[str], faults: list[str]) -> Iterator[Distribution]:
     below = site.relative_to(prefix).as_posix()
     for info in sorted(site.glob("*-info")):
         files = (info, *(info / name for name in _METADATA))
         if any(f"{below}/{file.relative_to(site).as_posix()}" in owned for file in files):
             continue
         if info.suffix in (".dist-info", ".egg-info"):
-            yield _distribution(info)
+            yield _distribution(info, faults)
 
 
-def _distribution(info: Path) -> Distribution:
-    """By its metadata, or where that is gone, by the folder's name."""
+def _distribution(info: Path, faults: list[str]) -> Distribution:
+    """Name the distribution by its metadata, or if it has none that can be read, by the folder."""
     name, _, version = info.stem.partition("-")
     for path in (*(info / name for name in _METADATA), info):
-        if path.is_file():
-            with path.open("rb") as file:
-                headers = BytesHeaderParser().parse(file)
-            name, version = headers.get("Name", name), headers.get("Version", version)
+        if path == info and info.is_dir():
+            continue
+        try:
+            headers = parse_headers(read_bytes(path))
+        except UnreadableFileError as error:
+            if not error.is_missing:
+                faults.append(f"{path.name} of {info.name}: {error}")
+        except ValueError as error:
+            faults.append(f"{path.name} of {info.name} can't be read: {error}")
+        else:
+            name, version = str(headers.get("Name", name)), str(headers.get("Version", version))
             break
     return Distribution(name=canonicalize_name(name), version=version.strip(), info=info)

@@ -5,15 +5,20 @@ from __future__ import annotations
 import base64
 import csv
 import hashlib
+import io
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from metalock.adapters.reading import DATA, open_regular, read_text
+from metalock.errors import UnreadableFileError
 from metalock.prefix.read import Distribution
 
-CHUNK = 1 << 20
+MOST_BYTES = 4 << 30
+"""Bytes of a file that is read: no wheel unpacks to more."""
 
 
 @dataclass(slots=True)
@@ -85,14 +90,8 @@ def _to_read(
 
 def _recorded(distribution: Distribution, wrong: list[str]) -> Iterator[RecordedFile]:
     """The files with a hash; what is missing, or of another size, goes to `wrong`."""
-    record = distribution.info / "RECORD"
     site = str(distribution.info.parent)
-    try:
-        text = record.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        wrong.append(f"{distribution.info.name} has no RECORD")
-        return
-    for row in csv.reader(text.splitlines()):
+    for row in _rows(distribution.info, wrong):
         path, hashed, size = (*row, "", "", "")[:3]
         algorithm, _, digest = hashed.partition("=")
         if not digest:
@@ -100,19 +99,37 @@ def _recorded(distribution: Distribution, wrong: list[str]) -> Iterator[Recorded
         file = path if path.startswith("/") else f"{site}/{path}"
         try:
             status = os.stat(file)  # noqa: PTH116 - twenty thousand of them
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a path with a NUL
             wrong.append(f"{path} is missing")
             continue
-        if size and int(size) != status.st_size:
-            wrong.append(f"{path} has changed")
+        if fault := _fault_of(status, size):
+            wrong.append(f"{path} {fault}")
             continue
         yield RecordedFile(path=path, algorithm=algorithm, digest=digest, file=file, status=status)
 
 
+def _rows(info: Path, wrong: list[str]) -> Iterator[list[str]]:
+    try:
+        yield from csv.reader(io.StringIO(read_text(info / "RECORD", DATA), newline=""))
+    except UnreadableFileError as error:
+        wrong.append(f"{info.name} has no RECORD" if error.is_missing else str(error))
+    except csv.Error as error:
+        wrong.append(f"{info.name}/RECORD can't be read: {error}")
+
+
+def _fault_of(status: os.stat_result, size: str) -> str:
+    """Return what is wrong with a file before it is read, or an empty string."""
+    if not stat.S_ISREG(status.st_mode):
+        return "is not a regular file"
+    if status.st_size > MOST_BYTES:
+        return f"is larger than {MOST_BYTES >> 30} GiB"
+    return "has changed" if size and size != str(status.st_size) else ""
+
+
 def _is_sound(item: RecordedFile) -> bool:
     try:
-        with Path(item.file).open("rb") as file:
+        with open_regular(item.file) as file:
             found = hashlib.file_digest(file, item.algorithm).digest()
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):  # TypeError: a hash without a fixed length, such as shake_128
         return False
     return base64.urlsafe_b64encode(found).rstrip(b"=").decode() == item.digest.rstrip("=")
