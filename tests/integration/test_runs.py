@@ -105,7 +105,7 @@ def test_a_background_job_of_a_shell(world: World, project: Project, how: signal
         process.send_signal(how)
         ended = end(process)
     assert ended.code == code
-    assert ("interrupted; what was finished is kept" in ended.err) is (code != 0)
+    assert ("interrupted; finished work is kept" in ended.err) is (code != 0)
 
 
 def test_tests_in_the_background_start_programs_that_can_be_interrupted() -> None:
