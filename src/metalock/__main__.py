@@ -4,24 +4,56 @@ from __future__ import annotations
 
 import os
 import sys
-
-from metalock.cli import main
+from contextlib import suppress
 
 
 def run() -> None:
     """Run the command line, and end the process with its exit code.
 
-    Without the interpreter's own farewell once rattler has been loaded: its threads may still be
-    handing over their answer, and one that is stopped inside Python aborts the process (PEP 788).
+    Once rattler has been loaded, the process ends without the interpreter's own clean-up: rattler's threads
+    may still be delivering their answer, and one that is stopped inside Python aborts the process (PEP 788).
     """
+    code = _exit_code()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except AttributeError:  # None: it was closed from the start
+            pass
+        except OSError:  # else the interpreter tries again, and ends with code 120
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    if "rattler" in sys.modules:
+        os._exit(code)
+    raise SystemExit(code)
+
+
+def _exit_code() -> int:
+    """Run the command line; nothing is imported before, so that Ctrl-C is handled in time."""
     try:
-        main(prog_name="metalock")
-    except SystemExit as end:
-        if "rattler" not in sys.modules:
-            raise
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(end.code if isinstance(end.code, int) else 1)
+        return _run_command_line()
+    except KeyboardInterrupt:
+        with suppress(OSError):
+            os.write(2, b"interrupted\n")
+        return 130
+    except (SystemExit, BrokenPipeError):  # of click, for help or usage that nobody reads
+        return 141
+    except Exception as error:  # noqa: BLE001 - of an import or an option; commands handle their own
+        from metalock.commands.ending import exit_code_of
+
+        return exit_code_of(error, debug="--debug" in sys.argv)
+
+
+def _run_command_line() -> int:
+    import click
+
+    from metalock.cli import main
+
+    try:
+        return int(main(prog_name="metalock", standalone_mode=False) or 0)
+    except click.Abort:
+        raise KeyboardInterrupt from None
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ Exit codes:
   0  fine                    3  unsolvable
   1  findings                4  a tool or server failed
   2  bad usage or matrix     5  nothing selected
-  130  interrupted"""
+  70  a fault of metalock    130  interrupted
+  141  output was closed"""
 
 SECTIONS: Mapping[str, tuple[click.Command, ...]] = {
     "Commands for users": (list_command, init_command, export_group, build_command, smoke_command),
@@ -55,7 +56,8 @@ class SectionedGroup(click.Group):
 
 @click.group(cls=SectionedGroup, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_CODES)
 @click.version_option(__version__, prog_name="metalock")
-def main() -> None:
+@click.option("--debug", is_flag=True, help="Show where in the code an error occurred.")
+def main(*, debug: bool) -> None:
     """Locked conda environments for TensorFlow on macOS and Linux.
 
     matrix.toml says which versions go together. metalock locks them for each platform,

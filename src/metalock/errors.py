@@ -1,9 +1,17 @@
-"""The errors that a person sees: each class owns its exit code."""
+"""The errors that are shown to users: each class has an exit code."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import ClassVar
+
+FAULT_OF_METALOCK = 70
+"""Exit code for an exception that nothing expected (EX_SOFTWARE of sysexits.h)."""
+INTERRUPTED = 130
+"""Exit code after Ctrl-C or SIGTERM, as shells report a process that SIGINT ended."""
+OUTPUT_CLOSED = 141
+"""Exit code where nobody reads the output any more, as shells report a process that SIGPIPE ended."""
 
 _SLASH = r"(?:\\?/|%(?:25)*2F)"
 _SCHEME = rf"[a-z][a-z0-9+.-]{{0,20}}(?::|%(?:25)*3A){_SLASH}{{2}}"
@@ -73,13 +81,22 @@ class MetalockError(Exception):
 
 
 class UsageError(MetalockError):
-    """The command was called in a way that can't be answered."""
+    """The command can't do anything with these arguments or files."""
 
     exit_code = 2
 
 
-class MatrixError(MetalockError):
-    """`matrix.toml` has faults; `faults` holds every one, each with its TOML path."""
+class UnreadableFileError(UsageError):
+    """A file is missing, not a regular file, too large, or not text."""
+
+    def __init__(self, path: Path, problem: str, *, is_missing: bool = False) -> None:
+        super().__init__(f"{path} does not exist" if is_missing else f"{path} cannot be read: {problem}")
+        self.problem = problem
+        self.is_missing = is_missing
+
+
+class FaultyFileError(MetalockError):
+    """A file has faults; `faults` holds every one, each with its TOML path."""
 
     exit_code = 2
 
@@ -87,6 +104,14 @@ class MatrixError(MetalockError):
         count = f"{len(faults)} fault{'s' if len(faults) != 1 else ''}"
         super().__init__("\n".join([f"{source}: {count}", *(f"  {fault}" for fault in faults)]))
         self.faults = tuple(redact(fault) for fault in faults)
+
+
+class MatrixError(FaultyFileError):
+    """`matrix.toml` has faults."""
+
+
+class DataFileError(FaultyFileError):
+    """A data file of metalock itself has faults: a capability file, or the questions."""
 
 
 class UnsolvableError(MetalockError):
@@ -102,22 +127,28 @@ class ToolError(MetalockError):
 
 
 def file_error(error: OSError) -> ToolError:
-    """What the system says of a file, where nobody knew more to say of it."""
-    return ToolError(f"{error.filename or 'a file'}: {error.strerror or error}")
+    """Return the error of the operating system as one that names the file."""
+    if error.args and isinstance(error.args[0], list):  # `shutil.copytree` collects them: (from, to, why)
+        path, _, problem = error.args[0][0]
+        return ToolError(f"{path}: {problem}")
+    problem = error.strerror or str(error)
+    if error.filename is None:
+        return ToolError(problem, hint="The system did not name a file; `metalock --debug` shows the place.")
+    return ToolError(f"{error.filename}: {problem}")
 
 
 class FetchError(ToolError):
-    """A server could not be reached, or what it sent can't be trusted."""
+    """A server could not be reached, or its answer can't be trusted."""
 
 
 class NothingSelectedError(MetalockError):
-    """The selection matches nothing, so nothing ran: never to be taken for success."""
+    """The selection matches nothing, so nothing ran; this must not look like success."""
 
     exit_code = 5
 
 
 class UnreadableWheelError(ToolError):
-    """A wheel is not what a wheel has to be, so nothing is known of it: never to be taken for clean."""
+    """A wheel has faults that prevent reading it; this must not look like a clean wheel."""
 
     def __init__(self, wheel: str, problem: str, *, member: str | None = None) -> None:
         place = wheel if member is None else f"{wheel}, member {member!r}"

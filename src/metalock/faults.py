@@ -1,4 +1,4 @@
-"""Typed reading of a TOML table that collects every fault with its path."""
+"""Typed reading of TOML tables: all faults of a file are collected, each with its path."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ T = TypeVar("T")
 SHOWN = 60
 """Characters of a string that a message repeats."""
 HUGE = 2**63
-"""Where integers end in TOML; Python's go on, but not as text."""
+"""The first integer that TOML can't hold; Python has larger ones, but refuses to print very long ones."""
+GUESSES = 100
+"""Faults up to which an unknown key is compared with the known ones."""
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+STEP = re.compile(r"[.\[]")
 _TOML_NAMES: dict[type, str] = {
     str: "a string",
     int: "an integer",
@@ -29,7 +32,7 @@ _TOML_NAMES: dict[type, str] = {
 
 
 def describe(value: object) -> str:
-    """How a TOML value is named in a message: its type, and its text where that is short.
+    """Return how a message names a TOML value: its type, and its text if that is short.
 
     >>> describe("3.11"), describe([1])
     ('the string "3.11"', 'an array')
@@ -40,17 +43,17 @@ def describe(value: object) -> str:
         return str(value)
     if isinstance(value, datetime):
         return value.isoformat() if value.tzinfo else "a date-time without offset"
-    return _TOML_NAMES[type(value)]
+    return _TOML_NAMES.get(type(value), type(value).__name__)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`; did you mean "python"?`, or nothing where no known word is near."""
+    """Return `; did you mean "python"?`, or an empty string if no known word is similar."""
     near = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.75)
     return f'; did you mean "{near[0]}"?' if near else ""
 
 
 def join(path: str, key: str | int) -> str:
-    """One step further on a TOML path.
+    """Return a TOML path with one more key or index.
 
     >>> join("stack", "tf2.18"), join("channels", 0)
     ('stack."tf2.18"', 'channels[0]')
@@ -68,28 +71,33 @@ class Faults:
 
     def __init__(self) -> None:
         self.texts: dict[str, None] = {}
-        """Each once: what a stack says may be looked at for several platforms."""
+        """Each once: a value of a stack may be read for several platforms."""
+        self._places: set[str] = set()
+        """The paths of all faults, and the paths above them."""
 
     def add(self, path: str, text: str) -> None:
-        """Note that what stands at `path` is wrong, and how."""
+        """Add the fault that `text` describes."""
         self.texts[f"{path}: {text}"] = None
+        self._places.update(path[: step.start()] for step in STEP.finditer(path))
+        self._places.add(path)
 
     def within(self, path: str) -> bool:
-        """Whether any fault lies at that path or below it."""
-        return any(text.startswith((f"{path}:", f"{path}.", f"{path}[")) for text in self.texts)
+        """Return whether there is a fault at that path or below it."""
+        return path in self._places
 
     def unknown_keys(self, table: Mapping[str, object], path: str, known: Iterable[str]) -> None:
-        """Note every key of `table` that isn't known."""
+        """Add a fault for every key of `table` that isn't known."""
         names = list(known)
         for key in table:
             if key not in names:
-                expected = did_you_mean(key, names) or f"; expected one of {', '.join(names)}"
+                guess = did_you_mean(key, names) if len(self.texts) < GUESSES else ""
+                expected = guess or f"; expected one of {', '.join(names)}"
                 self.add(join(path, key), f"unknown key{expected}")
 
     def take(
         self, table: Mapping[str, object], path: str, key: str, kind: type[T], default: T | None = None
     ) -> T | None:
-        """The value of `key` if it is of that kind; else note a fault. Absent, it is `default`."""
+        """Return the value of `key` if it has that type, else add a fault; a missing key gives `default`."""
         if key not in table:
             if default is None:
                 self.add(join(path, key), f"missing; expected {_TOML_NAMES.get(kind, kind.__name__)}")
@@ -97,7 +105,7 @@ class Faults:
         return self.of_kind(table[key], join(path, key), kind)
 
     def of_kind(self, value: object, path: str, kind: type[T]) -> T | None:
-        """The value if it is of that kind; else note a fault. A boolean is no integer."""
+        """Return the value if it has that type, else add a fault. A boolean is not an integer."""
         if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
             return value
         self.add(path, f"expected {_TOML_NAMES.get(kind, kind.__name__)}, found {describe(value)}")

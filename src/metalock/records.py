@@ -16,6 +16,8 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import NamedTuple
 
+from metalock.parsing import parse_json
+
 SCHEMA = 1
 STRONG = frozenset({"sha256", "sha384", "sha512"})
 """The hash algorithms that count; wheels may use no weaker ones."""
@@ -172,8 +174,8 @@ def _is_made(script: str, scripts: frozenset[str]) -> bool:
 def parse_table(text: str) -> dict[str, str]:
     """Return the table of digests by the sha256 of their wheels; raise `RecordError` if it is not one."""
     try:
-        table = json.loads(text)
-    except (ValueError, RecursionError):
+        table = parse_json(text)
+    except ValueError:
         raise RecordError("not JSON") from None
     if not isinstance(table, dict) or table.get("schema") != SCHEMA:
         raise RecordError(f"not of schema {SCHEMA}")

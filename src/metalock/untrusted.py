@@ -8,15 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from pathlib import Path
 from re import Pattern
 from typing import NoReturn, TypeGuard, TypeVar
 
 from metalock.faults import Faults, join
+from metalock.parsing import without_crlf
 
 LINE = 200
 """Characters of a string, unless something else is said."""
-LARGEST_FILE = 8 * 2**20
 SHOWN = 3
 """Faults that a message repeats before it counts the rest."""
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -32,26 +31,15 @@ class InvalidFileError(ValueError):
         self.faults = faults
 
 
-def read_limited(path: Path) -> bytes | None:
-    """Return what the file holds, or None if there is none.
-
-    Raise `InvalidFileError` if it is not a regular file, or too large.
-    """
-    if not path.exists() and not path.is_symlink():
-        return None
-    if not path.is_file():
-        raise InvalidFileError("not a regular file")
-    with path.open("rb") as file:
-        data = file.read(LARGEST_FILE + 1)
-    if len(data) > LARGEST_FILE:
-        raise InvalidFileError(f"larger than {LARGEST_FILE} bytes")
-    return data
-
-
 def parse_json(data: bytes) -> object:
-    """Return the value; raise `InvalidFileError` for what is not JSON or names a key twice."""
+    """Return the value; raise `InvalidFileError` for what is not JSON or names a key twice.
+
+    Unlike `parsing.parse_json`, it leaves large numbers to the schema, which names their place.
+    """
     try:
-        value: object = json.loads(data.decode(), object_pairs_hook=_object, parse_constant=_refuse_constant)
+        value: object = json.loads(
+            without_crlf(data.decode()), object_pairs_hook=_object, parse_constant=_refuse_constant
+        )
     except (ValueError, RecursionError) as error:
         raise InvalidFileError(f"not JSON: {one_line(str(error))}") from None
     return value

@@ -1,4 +1,4 @@
-"""A folder with a `matrix.toml`: what its locks say, and which of them still stand."""
+"""A folder with a `matrix.toml` and its locks: which of them are up to date."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from enum import StrEnum
 from importlib import resources
 from pathlib import Path
 
-from metalock.adapters.files import read_text
-from metalock.errors import UsageError
+from metalock.adapters.reading import DATA, SETTINGS, read_bytes, read_if_there, read_text
+from metalock.errors import UnreadableFileError, UsageError
 from metalock.lock.model import Lock, cell_inputs
 from metalock.lock.text import LockTextError, parse_lock, stated_digest
 from metalock.matrix.expand import expand
 from metalock.matrix.model import Cell, Matrix
 from metalock.matrix.parse import parse_matrix
+from metalock.parsing import plain_text
 from metalock.platforms import Platform
 from metalock.records import RecordError, parse_table
 from metalock.render import RENDERED, TEMPLATE_SUFFIX, Renderer, make_renderer
@@ -25,31 +26,31 @@ RECORDS_FILE = "records.json"
 
 
 class Standing(StrEnum):
-    """How the files of a cell stand to the matrix."""
+    """Whether the files of a cell agree with the matrix and with each other."""
 
     CURRENT = "current"
     MISSING = "missing"
     STALE = "stale"
-    """The matrix asks for something else than was solved."""
+    """The matrix has changed since the lock was solved."""
     EDITED = "edited"
-    """The lock holds, but a file beside it is not what it renders to."""
+    """The lock is up to date, but a file next to it is not what the lock and the template give."""
     BROKEN = "broken"
-    """The lock itself was changed by hand, or by a merge."""
+    """The lock itself was changed by hand or by a merge, or can't be read."""
     ORPHAN = "orphan"
     """The matrix has no such environment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellState:
-    """A cell, and what lies in its folder."""
+    """A cell, and the state of its folder."""
 
     cell: Cell
     standing: Standing
     reason: str = ""
     lock: Lock | None = None
-    """The lock in the folder, if it is one; a stale one serves for preferences only."""
+    """The lock in the folder, if it is valid; a stale one is used for preferences only."""
     digest: str = ""
-    """That lock's."""
+    """The digest of that lock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,24 +67,27 @@ class Workspace:
 
     @property
     def envs(self) -> Path:
-        """Where the environments lie: `envs/<platform>/<env>/`."""
+        """The folder of the environments: `envs/<platform>/<env>/`."""
         return self.root / "envs"
 
     def folder(self, cell: Cell) -> Path:
+        """Return the folder of a cell's lock."""
         return self.envs / cell.platform / cell.env
 
     def cells(self) -> Iterator[Cell]:
+        """Return the cells of the matrix, unavailable ones included."""
         return expand(self.matrix)
 
     def state(self, cell: Cell) -> CellState:
-        """Reads the cell's files, and asks neither a server nor a solver."""
+        """Read the cell's files, without a server or a solver."""
         folder = self.folder(cell)
         try:
-            text = (folder / LOCK_FILE).read_bytes().decode()
+            data = read_if_there(folder / LOCK_FILE)
+            if data is None:
+                return CellState(cell=cell, standing=Standing.MISSING, reason="not locked yet")
+            text = plain_text(data)
             lock, digest = parse_lock(text), stated_digest(text)
-        except FileNotFoundError:
-            return CellState(cell=cell, standing=Standing.MISSING, reason="not locked yet")
-        except (LockTextError, OSError, UnicodeDecodeError) as error:
+        except (LockTextError, UnreadableFileError, UnicodeDecodeError) as error:
             return CellState(cell=cell, standing=Standing.BROKEN, reason=f"{LOCK_FILE}: {error}")
         if lock.inputs != cell_inputs(cell):
             return CellState(
@@ -100,17 +104,17 @@ class Workspace:
         return CellState(cell=cell, standing=Standing.CURRENT, lock=lock, digest=digest)
 
     def current_cells(self) -> Iterator[Cell]:
-        """The cells whose locks and files stand."""
+        """Return the cells whose lock and files are up to date."""
         for cell in self.cells():
             if cell.unavailable is None and self.state(cell).standing is Standing.CURRENT:
                 yield cell
 
     def locks(self) -> Iterator[tuple[str, Lock]]:
-        """Every sound lock below `envs/` with its folder's name, also what the matrix no longer asks for."""
+        """Return every valid lock below `envs/` with its folder's name, those of no cell included."""
         for path in sorted(self.envs.glob(f"*/*/{LOCK_FILE}")):
             try:
-                yield path.parent.name, parse_lock(path.read_bytes().decode())
-            except (LockTextError, OSError, UnicodeDecodeError):
+                yield path.parent.name, parse_lock(read_text(path, DATA))
+            except (LockTextError, UnreadableFileError):
                 continue
 
     @property
@@ -155,24 +159,24 @@ def _place(folder: Path) -> tuple[int, int]:
 
 
 def holds(path: Path, text: str) -> bool:
-    """Whether the file's bytes are just that text."""
+    """Return whether the file holds that text; its lines may end with CRLF, as git can write them."""
     try:
-        return path.read_bytes() == text.encode()
-    except FileNotFoundError:
+        return read_bytes(path).replace(b"\r\n", b"\n") == text.encode()
+    except UnreadableFileError:
         return False
 
 
 def open_workspace(matrix_file: Path) -> Workspace:
-    """Read the matrix, and the templates beside it; where one is not there, metalock's own serves.
+    """Read the matrix, and the templates next to it; metalock has its own for those that are missing.
 
     Raises `UsageError` for a missing file, `MatrixError` for a faulty one.
     """
-    if not matrix_file.is_file():
-        raise UsageError(
-            f"{matrix_file} does not exist",
-            hint="`metalock init` writes one into an empty folder; --matrix names one elsewhere.",
-        )
-    matrix = parse_matrix(read_text(matrix_file), matrix_file.name)
+    try:
+        text = read_text(matrix_file, SETTINGS)
+    except UnreadableFileError as error:
+        hint = "Run `metalock init` in an empty folder to write one, or name another file with --matrix."
+        raise UsageError(str(error), hint=hint if error.is_missing else None) from None
+    matrix = parse_matrix(text, matrix_file.name)
     return Workspace(
         matrix_file=matrix_file,
         matrix=matrix,
@@ -191,5 +195,10 @@ def _read_templates(folder: Path) -> dict[str, str]:
     templates = {}
     for name in RENDERED:
         path = folder / f"{name}{TEMPLATE_SUFFIX}"
-        templates[name] = read_text(path) if path.is_file() else (own / path.name).read_text(encoding="utf-8")
+        try:
+            templates[name] = read_text(path, SETTINGS)
+        except UnreadableFileError as error:
+            if not error.is_missing:
+                raise
+            templates[name] = (own / path.name).read_text(encoding="utf-8")
     return templates

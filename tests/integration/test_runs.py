@@ -89,7 +89,7 @@ def test_interrupted(world: World, project: Project, whom: str) -> None:
         (os.kill if whom == "metalock" else os.killpg)(process.pid, signal.SIGINT)
         ended = end(process)
     assert ended.code == 130
-    assert "interrupted; what was finished is kept" in ended.err
+    assert "interrupted; finished work is kept" in ended.err
     assert "Traceback" not in ended.err
     assert all(project.path(cell).exists() for cell in CELLS[:3])
     project.run("env")
@@ -105,7 +105,7 @@ def test_a_background_job_of_a_shell(world: World, project: Project, how: signal
         process.send_signal(how)
         ended = end(process)
     assert ended.code == code
-    assert ("interrupted; what was finished is kept" in ended.err) is (code != 0)
+    assert ("interrupted; finished work is kept" in ended.err) is (code != 0)
 
 
 def test_tests_in_the_background_start_programs_that_can_be_interrupted() -> None:

@@ -15,7 +15,7 @@ from metalock.answers.model import State, Track, TriedEnvironment, label, span, 
 from metalock.answers.page import page
 from metalock.answers.questions import Claim, Question, own_questions, parse_questions
 from metalock.answers.sentences import line, sentence, source_link, verdict
-from metalock.errors import MatrixError
+from metalock.errors import DataFileError
 from metalock.evidence.contract import Capability, Expected, Situation, contract, parse_contract
 from metalock.evidence.model import Evidence, Observation, Observed, Result
 from metalock.markdown import code
@@ -300,7 +300,7 @@ def test_sources_are_links_where_the_project_is_known() -> None:
 
 def test_faults_of_the_questions_are_told_together() -> None:
     text = '[[question]]\nquestion = 1\nextra = 2\n[[question.claim]]\ntext = "t"\nholds-if = "maybe"\n'
-    with pytest.raises(MatrixError) as caught:
+    with pytest.raises(DataFileError) as caught:
         parse_questions(text)
     assert len(caught.value.faults) == 4
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from metalock.errors import MatrixError
+from metalock.errors import DataFileError
 from metalock.evidence.contract import Expected, Situation, contract, parse_contract
 from metalock.platforms import Platform
 
@@ -115,7 +115,7 @@ outcome = "brocken"
 outcome = "broken"
 error = "e"
 """
-    with pytest.raises(MatrixError) as caught:
+    with pytest.raises(DataFileError) as caught:
         parse_contract(text, "area")
     message = str(caught.value)
     for part in (

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samples import MATRIX, host_of, locked_workspace
 
+from metalock.adapters.reading import EVIDENCE
 from metalock.errors import ToolError
 from metalock.evidence.model import SMOKE_FILE, Evidence, Observation, Observed
 from metalock.evidence.store import read_evidence, trials, write_evidence
@@ -20,7 +21,7 @@ from metalock.evidence.text import clean_host, clean_observation, evidence_text,
 from metalock.lock.model import Lock
 from metalock.lock.text import lock_digest, parse_lock
 from metalock.platforms import Platform
-from metalock.untrusted import LARGEST_FILE, InvalidFileError
+from metalock.untrusted import InvalidFileError
 from metalock.workspace import CellState, Workspace
 
 ROOT = Path(__file__).parents[2]
@@ -286,9 +287,10 @@ def test_what_is_no_file_is_not_read(workspace: Workspace, kind: str) -> None:
             path.symlink_to("/dev/zero")
         case _:
             with path.open("wb") as file:
-                file.truncate(LARGEST_FILE + 1)
+                file.truncate(EVIDENCE + 1)
     trial = trials(workspace, [state])[state.cell.name]
-    assert trial.fault == (f"larger than {LARGEST_FILE} bytes" if kind == "huge" else "not a regular file")
+    faults = {"folder": "is a directory", "link": "No such file or directory", "huge": "larger than 8 MiB"}
+    assert trial.fault == faults.get(kind, "not a regular file")
 
 
 def test_what_could_not_be_read_again_is_not_written(workspace: Workspace) -> None:

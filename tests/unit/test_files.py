@@ -20,7 +20,6 @@ from metalock.adapters.files import (
     OLD,
     has_leftovers,
     only_one_run,
-    read_text,
     recover_folders,
     remove_files,
     remove_folder,
@@ -59,13 +58,6 @@ def unprivileged() -> Iterator[Path]:
         for path, _, _ in os.walk(folder):
             Path(path).chmod(0o700)
         shutil.rmtree(folder)
-
-
-def test_read_text_names_the_file(tmp_path: Path) -> None:
-    (tmp_path / "latin").write_bytes(b"\xff")
-    for path in (tmp_path / "absent", tmp_path / "latin", tmp_path):
-        with pytest.raises(UsageError, match=str(path)):
-            read_text(path)
 
 
 def test_write_text(tmp_path: Path) -> None:

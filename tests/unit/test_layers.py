@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "metalock"
 LAYERS: list[list[str]] = [
-    ["errors", "faults", "markdown", "progress", "untrusted", "__init__"],
+    ["errors", "faults", "markdown", "parsing", "progress", "untrusted", "__init__"],
     ["platforms", "findings", "matrix", "lock", "records", "render", "binaries"],
     ["adapters"],
     ["workspace"],

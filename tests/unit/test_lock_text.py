@@ -126,6 +126,14 @@ def consistent(edit: Edit) -> str:
         lambda t: t["conda"][0].update(channel="https://u:p@example.invalid/x"),
         lambda t: t["conda"][0].update(channel="https://example.invalid/x\nhttps://example.invalid/y"),
         lambda t: t["conda"][0].pop("sha256"),
+        lambda t: t["conda"][0].update(depends=[[[["deep"]]]]),
+        lambda t: t["pip"][0].update(version="3.9.1"),
+        lambda t: t["pip"][0].update(file="keras-3.9.0-py3-none-any.zip"),
+        lambda t: t["pip"][0].update(size=10**400),
+        lambda t: t["pip"][0].update(name="\ud800"),
+        lambda t: t.update(python="3"),
+        lambda t: t.update(python="3.11rc1"),
+        lambda t: t.update({floor_key: "99999999.1" for floor_key in ("macos", "glibc") if floor_key in t}),
     ],
 )
 def test_what_no_lock_says_is_refused_with_a_right_digest_too(edit: Edit) -> None:
@@ -136,7 +144,7 @@ def test_what_no_lock_says_is_refused_with_a_right_digest_too(edit: Edit) -> Non
 @pytest.mark.parametrize(
     "edit",
     [
-        lambda t: t["pip"][0].update(version="3.9.1"),
+        lambda t: t["pip"][0].update(version="3.9.1", file="keras-3.9.1-py3-none-any.whl"),
         lambda t: t["pip"][0].update(url="https://example.invalid"),
         lambda t: t["conda"].__setitem__(0, dict(reversed(t["conda"][0].items()))),
     ],

@@ -199,11 +199,11 @@ def linked_file(prefix: Path) -> None:
         (bad_line(".", "sha256=AAEC", ""), f"../{SITE} is not a regular file"),
         (bad_line("a" * 3000 + "/b.py", "sha256=AAEC", ""), "a/b.py is missing"),
         (replaced_record(os.mkfifo), "has a RECORD that cannot be read: not a regular file"),
-        (replaced_record(Path.mkdir), "has a RECORD that cannot be read: not a regular file"),
+        (replaced_record(Path.mkdir), "has a RECORD that cannot be read: is a directory"),
         (replaced_record(lambda path: path.symlink_to("/dev/zero")), "cannot be read: not a regular file"),
         (
             replaced_record(lambda path: path.write_bytes(b"\xff")),
-            "has a RECORD that cannot be read: 'utf-8'",
+            "has a RECORD that cannot be read: not UTF-8 at byte 0",
         ),
         (linked_file, "numpy.py is not a regular file"),
     ],

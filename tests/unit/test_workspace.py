@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -47,10 +48,9 @@ def test_all_is_current(workspace: Workspace) -> None:
     ("file", "old", "new", "standing_then", "code"),
     [
         ("lock.json", "2.18.1", "2.18.2", Standing.BROKEN, "D004"),
-        ("lock.json", "\n", "\r\n", Standing.BROKEN, "D004"),
         ("lock.json", "{", "\udcff", Standing.BROKEN, "D004"),
         ("environment.yml", "2.18.1", "2.18.2", Standing.EDITED, "D003"),
-        ("conda.lock", "\n", "\r\n", Standing.EDITED, "D003"),
+        ("conda.lock", "\n", "\r", Standing.EDITED, "D003"),
         ("requirements.txt", "--hash", "", Standing.EDITED, "D003"),
     ],
 )
@@ -61,6 +61,20 @@ def test_edits_are_found(
     path.write_bytes(path.read_text().replace(old, new).encode(errors="surrogateescape"))
     assert standing(workspace) is standing_then
     assert codes(workspace) == [f"{code} envs/{NAME}"]
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_crlf_and_a_byte_order_mark_are_no_edits(workspace: Workspace, mark: bytes) -> None:
+    """Git and editors on Windows write both."""
+    (workspace.root / "templates").mkdir()
+    template = resources.files("metalock") / "templates" / "conda.lock.j2"
+    (workspace.root / "templates" / "conda.lock.j2").write_bytes(template.read_bytes())
+    for path in [p for p in workspace.root.rglob("*") if p.is_file()]:
+        rendered = path.parent.parent.parent == workspace.envs and path.name != "lock.json"
+        path.write_bytes((b"" if rendered else mark) + path.read_bytes().replace(b"\n", b"\r\n"))
+    again = open_workspace(workspace.matrix_file)
+    assert {standing(again, c.name) for c in again.cells()} == {Standing.CURRENT}
+    assert len(list(again.locks())) == 4
 
 
 def test_missing_files_are_found(workspace: Workspace) -> None:

@@ -13,8 +13,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from metalock.adapters.files import naming
+from metalock.adapters.uv import DISK_FULL, DISK_HINT
 from metalock.adapters.waiting import TooLongError, Wait, watched
-from metalock.errors import FetchError, UnsolvableError
+from metalock.errors import FetchError, ToolError, UnsolvableError
 from metalock.lock.model import CondaPackage
 from metalock.progress import Reporter
 
@@ -114,6 +116,11 @@ class ChannelSolver:
         except Exception as error:  # noqa: BLE001 - what rattler's gateway raises has no common root
             if tries > 1 and _SPOILT.match(str(error)):
                 return self.solve(request, locked, tries=tries - 1)
+            if DISK_FULL.search(str(error)):
+                raise ToolError(
+                    f"no space for the cache of conda channels, {self._cache}: {str(error).strip()}",
+                    hint=DISK_HINT,
+                ) from None
             raise FetchError(
                 f"conda channel {names}: {str(error).strip()}",
                 hint=OFFLINE_HINT,
@@ -180,7 +187,8 @@ def _as_repodata(packages: Iterable[CondaPackage]) -> Iterator[list[SparseRepoDa
         sparse = []
         for index, ((channel, subdir), group) in enumerate(groups.items()):
             path = Path(folder) / f"{index}.json"
-            path.write_text(json.dumps({"info": {"subdir": subdir}, **group}), encoding="utf-8")
+            with naming(path):
+                path.write_text(json.dumps({"info": {"subdir": subdir}, **group}), encoding="utf-8")
             sparse.append(SparseRepoData(Channel(channel), subdir, path))
         yield sparse
         for data in sparse:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from metalock.adapters.conda import open_client, to_records
+from metalock.adapters.files import naming
 from metalock.adapters.uv import DISK_FULL, DISK_HINT
 from metalock.adapters.waiting import TooLongError, Wait, watched
 from metalock.errors import FetchError, MetalockError, ToolError
@@ -110,7 +111,9 @@ def install_conda(
 def write_variables(prefix: Path, variables: Mapping[str, str]) -> None:
     """Write the variables that `conda activate` sets there."""
     state = {"version": 1, "env_vars": dict(variables)}
-    (prefix / "conda-meta" / "state").write_text(json.dumps(state), encoding="utf-8")
+    path = prefix / "conda-meta" / "state"
+    with naming(path):
+        path.write_text(json.dumps(state), encoding="utf-8")
 
 
 async def _install(

@@ -1,39 +1,70 @@
-"""What a person sees: data on stdout, talk on stderr; bars on a terminal, plain lines elsewhere."""
+"""What a user sees: data on stdout, everything else on stderr; bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from metalock.errors import MetalockError
+from metalock.errors import MetalockError, ToolError
 from metalock.progress import Reporter
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
+_CONTROL = re.compile(r"\x1b(?!\[[0-9;]*m)|[\0-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]")
+"""What a terminal obeys instead of showing it, but for colours: names of files and answers may hold it."""
+
+
+class OutputClosedError(KeyboardInterrupt):
+    """Nobody reads the output any more, as in `metalock list | head -1`: the run ends as after Ctrl-C."""
+
+
 def out(text: str) -> None:
-    """Data."""
-    click.echo(text)
+    """Print data."""
+    _print(text, sys.stdout, "standard output")
 
 
 def say(text: str) -> None:
-    """Talk."""
-    click.echo(text, err=True)
+    """Print a message."""
+    _print(text, sys.stderr, "standard error")
 
 
-def say_error(error: MetalockError) -> None:
-    """Print an error, and how to fix it."""
-    say(f"error: {error}")
-    if error.hint:
-        say(f"hint: {error.hint}")
+def _print(text: str, stream: TextIO | None, name: str) -> None:
+    if stream is None:
+        return
+    text = _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    encoding = stream.encoding or "utf-8"
+    try:
+        click.echo(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
+    except BrokenPipeError:
+        silence(stream)
+        raise OutputClosedError from None
+    except OSError as error:
+        silence(stream)
+        raise ToolError(f"{name}: {error.strerror}") from None
+
+
+def silence(stream: TextIO) -> None:
+    """Discard all further output of the stream, and what it still holds."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
+
+
+def error_lines(error: MetalockError) -> list[str]:
+    """Return the lines that show an error, and how to fix it."""
+    return [f"error: {error}", *([f"hint: {error.hint}"] if error.hint else [])]
 
 
 def is_terminal() -> bool:
-    return sys.stderr.isatty()
+    """Return whether a person reads the messages."""
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 class PlainReporter(Reporter):
@@ -58,7 +89,7 @@ class PlainReporter(Reporter):
 
 
 class TerminalReporter(Reporter):
-    """A bar, with the steps scrolling above it."""
+    """A bar, with the steps above it."""
 
     def __init__(self) -> None:
         self._progress: Progress | None = None
@@ -98,5 +129,5 @@ class TerminalReporter(Reporter):
 
 
 def make_reporter() -> Reporter:
-    """The one that fits where stderr goes."""
+    """Return a reporter with bars if stderr is a terminal, else one with plain lines."""
     return TerminalReporter() if is_terminal() else PlainReporter()

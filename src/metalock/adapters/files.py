@@ -18,14 +18,15 @@ NEW = ".metalock-new-"
 """The names of temporary files and folders begin with one of these, so that none is taken for a user's."""
 
 
-def read_text(path: Path) -> str:
-    """Return the file's text; raise `UsageError` with the file's name if it cannot be read."""
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Add the file's name to an `OSError` that has none, as that of a write to a full disk."""
     try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise UsageError(f"{path} does not exist") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from None
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def write_text(path: Path, text: str) -> bool:
@@ -71,16 +72,13 @@ def _may_write(path: Path) -> bool:
 def _write_synced(path: Path, data: bytes, mode: int | None) -> None:
     """Create the file in place of any old one and sync it; an error names the file."""
     path.unlink(missing_ok=True)
-    try:
+    with naming(path):
         with path.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         if mode is not None:
             path.chmod(mode)
-    except OSError as error:
-        error.filename = error.filename or str(path)  # a full disk is reported without one
-        raise
 
 
 def replace_folder(folder: Path, files: Mapping[str, str]) -> None:

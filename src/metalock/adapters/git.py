@@ -8,7 +8,9 @@ import tempfile
 from pathlib import Path
 
 from metalock.adapters.proc import run
-from metalock.errors import UsageError
+from metalock.adapters.reading import DATA
+from metalock.errors import ToolError, UsageError
+from metalock.parsing import without_crlf
 
 
 def read_revision(root: Path, revision: str, folder: str, name: str) -> dict[str, str]:
@@ -23,16 +25,25 @@ def read_revision(root: Path, revision: str, folder: str, name: str) -> dict[str
             ["git", "rev-parse", "--verify", "--quiet", "--end-of-options", commit], env=os.environ, cwd=root
         )
         if known.code:
-            raise UsageError(f"git knows no revision {revision!r} in {root}")
+            raise UsageError(f"git has no revision {revision!r} in {root}")
         args = ["git", "archive", "--format=tar", f"--output={archive}", known.stdout.strip(), "--", folder]
         if run(args, env=os.environ, cwd=root).code:
             return {}
-        texts = {}
-        with tarfile.open(archive) as tar:
-            for member in tar:
-                file = tar.extractfile(member) if member.isfile() and Path(member.name).name == name else None
-                if file is not None:
-                    texts[Path(member.name).relative_to(folder).as_posix()] = file.read().decode(
-                        errors="replace"
-                    )
-        return texts
+        try:
+            return _texts(archive, folder, name)
+        except (tarfile.TarError, OSError, ValueError) as error:
+            raise ToolError(f"git archive {revision}: {error}") from None
+
+
+def _texts(archive: Path, folder: str, name: str) -> dict[str, str]:
+    texts = {}
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            path = Path(member.name)
+            if not member.isfile() or path.name != name or member.size > DATA:
+                continue
+            file = tar.extractfile(member)
+            if file is not None:
+                data = file.read().decode(errors="replace")
+                texts[path.relative_to(folder).as_posix()] = without_crlf(data)
+    return texts

@@ -9,21 +9,24 @@ from __future__ import annotations
 import configparser
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from platformdirs import user_cache_path
 
+from metalock.adapters.reading import SETTINGS, read_text
 from metalock.errors import UsageError
 from metalock.lock.model import DEFAULT_CHANNEL_ALIAS
+from metalock.parsing import parse_toml
 
 _UV_INDEX_NAME = re.compile(r"^[A-Za-z0-9._-]+=(?=https?://)")
 """uv lets an index be given as `name=url`."""
+MOST_YAML = 256 << 10
+"""Bytes of a .condarc; PyYAML reads some 100 KB in a second."""
+MOST_BRACKETS = 1000
 INDEX_HINT = "The index is set by UV_DEFAULT_INDEX or PIP_INDEX_URL."
-LARGEST = 1 << 20
-"""Characters of a file of settings."""
 INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
 
 
@@ -61,20 +64,21 @@ def read_settings(environ: Mapping[str, str] = os.environ, home: Path | None = N
     Raises `UsageError` for a file that can't be read.
     """
     home = home or Path(environ.get("HOME", "~")).expanduser()
-    condarc = _read_condarc(environ, home)
-    alias = environ.get("CONDA_CHANNEL_ALIAS") or str(condarc.get("channel_alias") or DEFAULT_CHANNEL_ALIAS)
+    path, condarc = _read_condarc(environ, home)
+    alias = _text(environ, "CONDA_CHANNEL_ALIAS", "environment variables")
+    alias = alias or _text(condarc, "channel_alias", path) or DEFAULT_CHANNEL_ALIAS
     return Settings(
         index_url=_index_url(environ, home),
         channel_alias=alias.rstrip("/"),
-        channel_mirrors=_channel_mirrors(condarc),
+        channel_mirrors=_channel_mirrors(condarc, path),
         cache=Path(environ.get("METALOCK_CACHE_DIR") or user_cache_path("metalock")),
     )
 
 
 def _index_url(environ: Mapping[str, str], home: Path) -> str | None:
     for variable in INDEX_VARIABLES:
-        if environ.get(variable):
-            return _UV_INDEX_NAME.sub("", environ[variable])
+        if url := _text(environ, variable, "environment variables"):
+            return _UV_INDEX_NAME.sub("", url)
     config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
     return _uv_index(environ, config) or _pip_index(environ, home, config)
 
@@ -82,17 +86,19 @@ def _index_url(environ: Mapping[str, str], home: Path) -> str | None:
 def _uv_index(environ: Mapping[str, str], config: Path) -> str | None:
     for path in _existing([environ.get("UV_CONFIG_FILE"), config / "uv" / "uv.toml", "/etc/uv/uv.toml"]):
         try:
-            table = tomllib.loads(_read(path))
-        except (ValueError, RecursionError) as error:
+            table = parse_toml(read_text(path, SETTINGS))
+        except ValueError as error:
             raise UsageError(f"{path}: {error}") from None
         indexes = table.get("index")
         for entry in indexes if isinstance(indexes, list) else []:
-            if isinstance(entry, dict) and entry.get("default") and entry.get("url"):
-                return str(entry["url"])
+            if isinstance(entry, dict) and entry.get("default") and (url := _text(entry, "url", path)):
+                return url
         pip = table.get("pip")
-        url = table.get("index-url") or (pip.get("index-url") if isinstance(pip, dict) else None)
+        url = _text(table, "index-url", path) or _text(
+            pip if isinstance(pip, dict) else {}, "index-url", path
+        )
         if url:
-            return str(url)
+            return url
     return None
 
 
@@ -109,53 +115,71 @@ def _pip_index(environ: Mapping[str, str], home: Path, config: Path) -> str | No
     for path in _existing(files):
         parser = configparser.RawConfigParser()
         try:
-            parser.read_string(_read(path))
-        except (ValueError, configparser.Error) as error:
-            raise UsageError(f"{path}: {error}") from None
+            parser.read_string(read_text(path, SETTINGS))
+        except configparser.Error as error:
+            raise UsageError(f"{path}: {error.message.splitlines()[0]}") from None
         if parser.has_option("global", "index-url"):
-            return parser.get("global", "index-url").strip()
+            return _text({"index-url": parser.get("global", "index-url").strip()}, "index-url", path)
     return None
 
 
-def _read_condarc(environ: Mapping[str, str], home: Path) -> Mapping[str, object]:
+def _read_condarc(environ: Mapping[str, str], home: Path) -> tuple[Path, Mapping[str, object]]:
+    """Return the first file of conda's settings, and its table."""
     candidates = [environ.get("CONDARC"), home / ".condarc", home / ".config" / "conda" / ".condarc"]
     for path in _existing(candidates):
-        import yaml
-
+        text = read_text(path, MOST_YAML)
         try:
-            table = yaml.safe_load(_read(path))
-        except (ValueError, RecursionError, yaml.YAMLError) as error:
+            table = _parse_yaml(text)
+        except ValueError as error:
             raise UsageError(f"{path}: {error}") from None
-        return table if isinstance(table, dict) else {}
-    return {}
+        return path, table if isinstance(table, dict) else {}
+    return Path(), {}
 
 
-def _channel_mirrors(condarc: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
-    """Read conda's `custom_channels` (name to base or full URL) and mamba's `mirrored_channels`."""
+def _parse_yaml(text: str) -> object:
+    """Return the YAML value; raise `ValueError` for anything that PyYAML can't read."""
+    import yaml
+
+    if "<<" in text:  # merged mappings may grow without bound
+        raise ValueError("merge keys (<<) are not supported")
+    if (
+        text.count("[") + text.count("{") > MOST_BRACKETS
+    ):  # PyYAML's time grows with the square of their depth
+        raise ValueError(f"more than {MOST_BRACKETS} brackets")
+    try:
+        return yaml.safe_load(text)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from None
+    except (AttributeError, LookupError, TypeError) as error:  # `!!timestamp x`, `!!bool x`, `!!int ""`
+        raise ValueError(f"not valid YAML: {error}") from None
+
+
+def _channel_mirrors(condarc: Mapping[str, object], path: Path) -> dict[str, tuple[str, ...]]:
+    """Return conda's `custom_channels`, name to base or full URL, and mamba's `mirrored_channels`."""
     mirrors: dict[str, tuple[str, ...]] = {}
     custom = condarc.get("custom_channels")
-    for name, base in (custom if isinstance(custom, dict) else {}).items():
-        url = str(base).rstrip("/")
-        mirrors[str(name)] = (url if re.search(rf"/{re.escape(str(name))}\Z", url) else f"{url}/{name}",)
+    custom = custom if isinstance(custom, dict) else {}
+    for name in custom:
+        url = _text(custom, name, path).rstrip("/")
+        mirrors[str(name)] = (url if url.endswith(f"/{name}") else f"{url}/{name}",)
     mirrored = condarc.get("mirrored_channels")
     for name, urls in (mirrored if isinstance(mirrored, dict) else {}).items():
-        mirrors[str(name)] = tuple(
-            str(url).rstrip("/") for url in (urls if isinstance(urls, list) else [urls])
-        )
+        listed = dict(enumerate(urls if isinstance(urls, list) else [urls]))
+        mirrors[str(name)] = tuple(_text(listed, index, path).rstrip("/") for index in listed)
     return mirrors
 
 
-def _read(path: Path) -> str:
-    """Return the text of a file; raise `UsageError` if it can't be read, or is too large for settings."""
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            text = file.read(LARGEST + 1)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: {error}") from None
-    if len(text) > LARGEST:
-        raise UsageError(f"{path}: larger than {LARGEST} characters")
-    return text
+def _text(table: Mapping[Any, object], key: object, source: Path | str) -> str:
+    """Return an address from the settings, empty if not set; raise `UsageError` if it is not one line."""
+    value = table.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str) or not value.isprintable():
+        raise UsageError(f"{source}: expected an address for {key!r}")
+    return value
 
 
 def _existing(paths: Iterable[str | Path | None]) -> list[Path]:
-    return [Path(path) for path in paths if path and Path(path).is_file()]
+    return [Path(path) for path in paths if path and path != os.devnull and Path(path).exists()]

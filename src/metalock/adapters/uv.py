@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 import tempfile
 import threading
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import itemgetter
@@ -18,9 +18,11 @@ from packaging.pylock import Package, PackageWheel, Pylock, PylockValidationErro
 from packaging.tags import Tag
 from packaging.utils import BuildTag, InvalidWheelFilename, parse_wheel_filename
 
+from metalock.adapters.files import naming
 from metalock.adapters.proc import Completed, run
 from metalock.adapters.settings import INDEX_HINT
 from metalock.errors import FetchError, ToolError, UnsolvableError
+from metalock.parsing import HUGE, parse_toml
 from metalock.platforms import Platform
 from metalock.progress import Reporter
 
@@ -66,7 +68,10 @@ RESOLVE_LIMIT = 900.0
 _FINDING = threading.Lock()
 """uv's search asks sysconfig, which up to Python 3.11 can't take two threads at first (cpython#92452)."""
 DISK_FULL = re.compile(r"No space left on device|File too large|[Qq]uota exceeded")
-DISK_HINT = "Free some space, or set UV_CACHE_DIR and METALOCK_CACHE_DIR to folders on another disk."
+DISK_HINT = (
+    "Free some space or raise `ulimit -f`, or set UV_CACHE_DIR and METALOCK_CACHE_DIR "
+    "to folders on another disk."
+)
 INSTALL_HINT = f"Run `{sys.executable} -m pip install uv`."
 
 
@@ -152,7 +157,7 @@ class PipResolver:
         Raises `UnsolvableError` with uv's reasons, `FetchError` where the index fails, or with
         `from_cache` where uv's cache lacks something.
         """
-        with tempfile.TemporaryDirectory(prefix="metalock-") as name:
+        with tempfile.TemporaryDirectory(prefix="metalock-") as name, naming(Path(name)):
             folder = Path(name)
             (folder / "requirements.in").write_text(_lines(request.requirements), encoding="utf-8")
             (folder / "constraints.txt").write_text(_lines(request.constraints), encoding="utf-8")
@@ -207,9 +212,11 @@ def uv_failure(
 ) -> UnsolvableError | FetchError | ToolError:
     """Return the error that fits the text of uv's; `folder` is where it wrote."""
     text = result.stderr.strip().removeprefix("error: ")
-    if DISK_FULL.search(text):
+    if DISK_FULL.search(text) or result.code == -signal.SIGXFSZ:
         place = folder or tempfile.gettempdir()
-        return ToolError(f"no space for {place}, or for uv's cache: {text}", hint=DISK_HINT)
+        return ToolError(
+            f"no space for {place}, or for uv's cache: {text or 'file too large'}", hint=DISK_HINT
+        )
     if _INDEX_FAILED.search(text):
         return FetchError(f"package index: {text}", hint=INDEX_HINT)
     if "No solution found" in text or "unsatisfiable" in text:
@@ -227,8 +234,8 @@ def _parse_pylock(text: str, request: PipRequest) -> tuple[ResolvedWheel, ...]:
         for rank, tag in reversed(list(enumerate(request.platform.wheel_tags(request.python, request.floor))))
     }
     try:
-        lock = Pylock.from_dict(tomllib.loads(text))
-    except (PylockValidationError, tomllib.TOMLDecodeError, RecursionError) as error:
+        lock = Pylock.from_dict(parse_toml(text))
+    except (PylockValidationError, ValueError) as error:
         raise ToolError(f"uv wrote a pylock.toml that can't be read: {error}") from error
     wheels = [_best_wheel(package, ranks) for package in lock.packages]
     return tuple(sorted(wheels, key=lambda wheel: wheel.name))
@@ -256,7 +263,7 @@ def _best_wheel(package: Package, ranks: Mapping[Tag, int]) -> ResolvedWheel:
         file=best.filename,
         sha256=best.hashes["sha256"],
         url=best.url or "",
-        size=best.size,
+        size=best.size if best.size is not None and 0 <= best.size < HUGE else None,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import sys
@@ -16,6 +15,8 @@ from metalock.adapters.proc import run
 from metalock.adapters.uv import uv_environment, uv_failure, uv_path
 from metalock.errors import ToolError, UsageError
 from metalock.lock.model import PipPackage
+from metalock.parsing import as_list, as_text, parse_json
+from metalock.platforms import parse_release
 
 TIMEOUT = 7200
 """Seconds for all the wheels of an environment: a gigabyte, on a slow line."""
@@ -47,8 +48,9 @@ def read_interpreter(path: Path) -> Interpreter:
         raise UsageError(f"{path} is not a program", hint=hint)
     try:
         answer = run([path, "-I", "-S", "-c", _ASK], env=uv_environment(None), cwd=Path("/"), timeout=60)
-        name, version, architecture = json.loads(answer.stdout)
-    except (ToolError, ValueError, TypeError):
+        name, version, architecture = map(as_text, as_list(parse_json(answer.stdout)))
+        parse_release(version)
+    except (ToolError, ValueError):
         raise UsageError(f"{path} is not a Python interpreter", hint=hint) from None
     if name != "cpython":
         raise UsageError(f"{path} is {name}, and locks are made for CPython", hint=hint)

@@ -15,16 +15,16 @@ slower = ["images_per_second", "images_per_second_of_tf_data"]   # the first is 
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
 
-from metalock.errors import MatrixError
+from metalock.errors import DataFileError
 from metalock.evidence.contract import Capability, Expected
 from metalock.faults import Faults, join
+from metalock.parsing import parse_toml
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,20 +65,24 @@ def own_questions() -> tuple[Question, ...]:
 
 
 def parse_questions(text: str) -> tuple[Question, ...]:
-    """Raise `MatrixError` with every fault of the file."""
+    """Return the questions; raise `DataFileError` with all faults of the file."""
     faults = Faults()
-    table = tomllib.loads(text)
+    try:
+        table = parse_toml(text)
+    except ValueError as error:
+        raise DataFileError("questions.toml", (f"not valid TOML: {error}",)) from None
     faults.unknown_keys(table, "", ["question"])
     found = tuple(
         _question(entry, join("question", index), faults)
-        for index, entry in enumerate(table.get("question", []))
+        for index, entry in enumerate(faults.take(table, "", "question", list, []) or ())
     )
     if faults.texts:
-        raise MatrixError("questions.toml", tuple(faults.texts))
+        raise DataFileError("questions.toml", tuple(faults.texts))
     return found
 
 
-def _question(entry: Mapping[str, object], path: str, faults: Faults) -> Question:
+def _question(item: object, path: str, faults: Faults) -> Question:
+    entry: Mapping[str, object] = faults.of_kind(item, path, dict) or {}
     faults.unknown_keys(entry, path, ["question", "verified-by", "answer", "carried-by", "pages", "claim"])
     pages = faults.take(entry, path, "pages", dict, {}) or {}
     return Question(
@@ -94,7 +98,8 @@ def _question(entry: Mapping[str, object], path: str, faults: Faults) -> Questio
     )
 
 
-def _claim(entry: Mapping[str, object], path: str, faults: Faults) -> Claim:
+def _claim(item: object, path: str, faults: Faults) -> Claim:
+    entry: Mapping[str, object] = faults.of_kind(item, path, dict) or {}
     faults.unknown_keys(entry, path, ["text", "decided-by", "holds-if", "slower"])
     slower = [str(name) for name in faults.take(entry, path, "slower", list, []) or ()]
     if len(slower) not in (0, 2):

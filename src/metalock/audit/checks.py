@@ -21,6 +21,8 @@ from metalock.platforms import parse_release
 TENSORFLOW = ("tensorflow", "tensorflow-macos", "tensorflow-cpu")
 NEVER_IMPORTED = "tensorflow/include/"
 """TensorFlow 2.15 ships copies of extensions among its headers."""
+SHOWN = 200
+"""Characters of a requirement that a finding repeats."""
 NUMPY_ABI = 2
 """From this one on, extensions built for older headers can't be loaded (NumPy 2.0 migration guide)."""
 
@@ -113,12 +115,23 @@ def check_requirements(case: Case) -> Iterator[Finding]:
             try:
                 requirement = Requirement(text)
                 applies = requirement.marker is None or requirement.marker.evaluate(markers)
-            except (InvalidRequirement, UndefinedComparison, UndefinedEnvironmentName) as error:
-                detail = f"cannot evaluate the requirement {text!r}: {error}"
+            except (
+                InvalidRequirement,
+                UndefinedComparison,
+                UndefinedEnvironmentName,
+                RecursionError,
+            ) as error:
+                detail = f"cannot evaluate the requirement {_shortened(text)!r}: {_shortened(str(error))}"
                 yield Finding(rule=AuditRule.UNREADABLE, package=label(wheel), detail=detail)
                 continue
             if applies:
                 yield from _check_requirement(case, wheel, requirement)
+
+
+def _shortened(text: str) -> str:
+    """Return one line with the beginning of the text."""
+    line = " ".join(text[: SHOWN * 2].split())
+    return line if len(line) <= SHOWN else f"{line[:SHOWN]}..."
 
 
 def _check_requirement(case: Case, wheel: WheelFacts, requirement: Requirement) -> Iterator[Finding]:

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from struct import Struct
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from metalock.binaries import Binary, InvalidBinary, fingerprint
+from metalock.parsing import as_table, parse_json
 
 if TYPE_CHECKING:
     from mmap import mmap
@@ -25,6 +26,8 @@ OUTSIDE = ".data"
 _MAGIC = b"metafact"
 _HEADER = Struct("<8s2I32s")
 _FAST = 1
+_MOST_HEAD = 256 << 20
+"""Bytes of an inflated head: 200,000 paths of more than 1,000 characters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +93,22 @@ def load(buffer: bytes | mmap) -> WheelFacts:
         raise InvalidBinary(f"not facts of format {FORMAT}")
     if sha256(data).digest() != digest:
         raise InvalidBinary("facts are damaged")
-    head = json.loads(zlib.decompress(data))
+    try:
+        return _facts_of(_head_of(data), fingerprint.load(buffer, _HEADER.size + size))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, zlib.error) as error:
+        raise InvalidBinary(f"facts are damaged: {error}") from None
+
+
+def _head_of(data: bytes) -> dict[str, Any]:
+    """Inflate and parse the head; raise `ValueError` for a head that no wheel has."""
+    inflater = zlib.decompressobj()
+    text = inflater.decompress(data, _MOST_HEAD)
+    if not inflater.eof:
+        raise ValueError("the head is cut off, or too large")
+    return as_table(parse_json(text))
+
+
+def _facts_of(head: dict[str, Any], binaries: Mapping[str, Binary]) -> WheelFacts:
     return WheelFacts(
         name=head["name"],
         version=head["version"],
@@ -99,7 +117,7 @@ def load(buffer: bytes | mmap) -> WheelFacts:
         requires=tuple(head["requires"]),
         requires_python=head["requires_python"],
         paths=tuple(head["paths"].split("\n")),
-        binaries=fingerprint.load(buffer, _HEADER.size + size),
+        binaries=binaries,
         foreign={path: tuple(found) for path, found in head["foreign"].items()},
         numpy=head["numpy"],
         record=head["record"],

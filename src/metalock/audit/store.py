@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from metalock.adapters.reading import read_evidence_file
 from metalock.audit.result import AUDIT_FILE, Audit, Verdict, parse_audit, renewed, require_all_wheels
 from metalock.audit.rules import RULES_DIGEST
 from metalock.lock.model import Lock
 from metalock.lock.text import lock_digest
 from metalock.matrix.model import Cell
-from metalock.untrusted import InvalidFileError, read_limited
+from metalock.untrusted import InvalidFileError
 from metalock.workspace import CellState, Workspace
 
 NOT_AUDITED, STALE, OLD_RULES = "not audited", "stale", "stale: made by other rules"
@@ -68,7 +69,7 @@ def _if_current(audit: Audit, lock: Lock, digest: str) -> Audit | None:
 
 
 def _read(workspace: Workspace, cell: Cell) -> Audit | None:
-    data = read_limited(workspace.folder(cell) / AUDIT_FILE)
+    data = read_evidence_file(workspace.folder(cell) / AUDIT_FILE)
     return None if data is None else parse_audit(data)
 
 

@@ -20,6 +20,7 @@ from metalock.binaries import Binary, FileType, Format, InvalidBinary, read_stre
 from metalock.binaries.stream import HEAD_SIZE
 from metalock.binaries.view import View
 from metalock.errors import UnreadableWheelError
+from metalock.parsing import parse_headers
 from metalock.platforms import Platform
 from metalock.records import parse_record, script_names, wheel_digest
 
@@ -43,15 +44,16 @@ def read_wheel(
     stream: IO[bytes], file: str, sha256: str, platform: Platform, *, scratch: Path | None = None
 ) -> WheelFacts:
     """Read an open wheel; raise `UnreadableWheelError` if it isn't one. Spools lie in `scratch`, unnamed."""
-    from packaging.metadata import parse_email
-
     try:
         name, version, _, _ = parse_wheel_filename(file)
     except InvalidWheelFilename as error:
         raise UnreadableWheelError(file, str(error)) from None
     archive = Archive(file, stream)
     described = _metadata_of(archive, name)
-    metadata, _ = parse_email(archive.read(described, _MOST_METADATA))
+    try:
+        metadata = parse_headers(archive.read(described, _MOST_METADATA))
+    except ValueError as error:
+        raise archive.fault(str(error), described) from None
     found = _Binaries(platform, scratch)
     begun = [
         (member, path)
@@ -68,8 +70,8 @@ def read_wheel(
         version=str(version),
         file=file,
         sha256=sha256,
-        requires=tuple(metadata.get("requires_dist", ())),
-        requires_python=metadata.get("requires_python"),
+        requires=tuple(str(text) for text in metadata.get_all("Requires-Dist", ())),
+        requires_python=str(wanted) if (wanted := metadata.get("Requires-Python")) is not None else None,
         paths=tuple(sorted(path for _, path in _installed(archive, name))),
         binaries=dict(sorted(found.binaries.items())),
         foreign=dict(sorted(found.foreign.items())),

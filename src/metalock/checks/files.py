@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 
-from metalock.adapters.files import read_text
+from metalock.adapters.reading import read_text
 from metalock.findings import CheckRule, Finding
 from metalock.matrix.model import Cell
 from metalock.overview.query import EnvStatus
@@ -67,7 +67,7 @@ def _check_table(workspace: Workspace) -> Iterator[Finding]:
 def check_readme(workspace: Workspace, known: Mapping[str, EnvStatus]) -> Iterator[Finding]:
     """The generated table of the README beside the matrix, where it has the markers for one."""
     path = workspace.root / README
-    text = read_text(path) if path.is_file() else ""
+    text = read_text(path) if path.exists() else ""
     if has_table(text) and with_table(text, list(workspace.cells()), known) != text:
         yield Finding(
             rule=CheckRule.TABLE,
@@ -94,7 +94,7 @@ def check_evidence(known: Mapping[str, EnvStatus], today: date) -> Iterator[Find
 def check_answers(workspace: Workspace, render: Callable[[], str]) -> Iterator[Finding]:
     """The page of answers beside what it would be now, where there is one; it is rendered only then."""
     path = workspace.root / ANSWERS
-    if path.is_file() and read_text(path) != render():
+    if path.exists() and read_text(path) != render():
         yield Finding(
             rule=CheckRule.ANSWERS,
             where=ANSWERS,

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from metalock.adapters.console import out, say
-from metalock.adapters.files import read_text, write_text
+from metalock.adapters.files import write_text
+from metalock.adapters.reading import read_text
 from metalock.commands.options import (
     NeedsType,
     SystemType,

@@ -1,4 +1,4 @@
-"""Options that commands share, and how a command ends."""
+"""Options that commands share, and the exit code of a command."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 
-from metalock.adapters.console import say, say_error
 from metalock.adapters.proc import termination_interrupts
-from metalock.errors import MetalockError, UsageError, file_error
+from metalock.commands.ending import exit_code_of
+from metalock.errors import UsageError
 from metalock.faults import did_you_mean
 from metalock.matrix.model import COLUMNS
 from metalock.overview.query import NEEDS
@@ -24,7 +24,7 @@ Arguments = ParamSpec("Arguments")
 
 
 class PlatformType(click.ParamType[Platform]):
-    """A conda subdir that metalock knows."""
+    """A conda subdir that metalock has locks for."""
 
     name = "platform"
 
@@ -36,7 +36,7 @@ class PlatformType(click.ParamType[Platform]):
 
 
 class NeedsType(click.ParamType[tuple[str, ...]]):
-    """Columns by name or short word, joined by commas."""
+    """Columns by their name or short name, separated by commas."""
 
     name = "needs"
 
@@ -65,19 +65,19 @@ class SystemType(click.ParamType[str]):
 
 
 def with_matrix(command: Command) -> Command:
-    """`--matrix`: the file to work on."""
+    """Add `--matrix`: the file to work on."""
     return click.option(
         "--matrix",
         "matrix_file",
         type=click.Path(dir_okay=False, path_type=Path),
         default=Path("matrix.toml"),
         show_default=True,
-        help="The matrix; templates/ and envs/ are the ones beside it.",
+        help="The matrix; templates/ and envs/ are next to it.",
     )(command)
 
 
 def with_selection(command: Command) -> Command:
-    """`--platform` and `--env`: which cells."""
+    """Add `--platform` and `--env`: which cells."""
     env = click.option(
         "--env", "envs", multiple=True, metavar="NAME", help="Only this environment; repeatable."
     )
@@ -100,23 +100,19 @@ def today() -> date:
 
 
 def exits_with_its_code(function: Callable[Arguments, int]) -> Callable[Arguments, None]:
-    """Run the command; its value is the exit code, and an error is told in a line."""
+    """Run the command; its value is the exit code, and an error is printed in a line."""
 
     @functools.wraps(function)
     def wrapped(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        context = click.get_current_context()
+        debug = bool(context.find_root().params.get("debug"))
         try:
             with termination_interrupts():
                 code = function(*args, **kwargs)
-        except MetalockError as error:
-            say_error(error)
-            code = error.exit_code
-        except OSError as error:
-            told = file_error(error)
-            say_error(told)
-            code = told.exit_code
-        except KeyboardInterrupt:
-            say("interrupted; what was finished is kept, and the next run goes on from there")
-            code = 130
-        click.get_current_context().exit(code)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - the edge: every exception has an exit code
+            code = exit_code_of(error, debug=debug)
+        context.exit(code)
 
     return wrapped

@@ -28,7 +28,6 @@ Tables of `capabilities/*.toml`, one file an area, in the order that they are to
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -38,9 +37,10 @@ from importlib import resources
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from metalock.errors import MatrixError
+from metalock.errors import DataFileError
 from metalock.faults import Faults, join
 from metalock.lock.model import Lock
+from metalock.parsing import parse_toml
 from metalock.platforms import Platform
 
 ABSENT = "absent"
@@ -162,7 +162,7 @@ class Capability:
 
 @cache
 def contract() -> tuple[Capability, ...]:
-    """All of it, by area and then in the order written; raise `MatrixError` with every fault of the files."""
+    """All of it, by area and then in the order written; raise `DataFileError` for a file with faults."""
     found: list[Capability] = []
     folder = resources.files("metalock.evidence") / "capabilities"
     for path in sorted(folder.iterdir(), key=lambda path: (path.name != FIRST, path.name)):
@@ -173,17 +173,24 @@ def contract() -> tuple[Capability, ...]:
 
 
 def parse_contract(text: str, area: str) -> list[Capability]:
-    """The capabilities of one file."""
+    """Return the capabilities of one file; raise `DataFileError` with all of its faults."""
+    source = f"capabilities/{area}.toml"
     faults = Faults()
-    table = tomllib.loads(text)
+    try:
+        table = parse_toml(text)
+    except ValueError as error:
+        raise DataFileError(source, (f"not valid TOML: {error}",)) from None
     faults.unknown_keys(table, "", ["capability", "process"])
     process = faults.take(table, "", "process", str, "") or ""
     found = []
-    for index, entry in enumerate(table.get("capability", [])):
+    for index, item in enumerate(faults.take(table, "", "capability", list, []) or ()):
+        entry = faults.of_kind(item, join("capability", index), dict)
+        if entry is None:
+            continue
         path = join("capability", str(entry.get("name", index)))
         found += list(_capabilities({"process": process, **entry}, area, path, faults))
     if faults.texts:
-        raise MatrixError(f"capabilities/{area}.toml", tuple(faults.texts))
+        raise DataFileError(source, tuple(faults.texts))
     return found
 
 
@@ -208,7 +215,8 @@ def _capabilities(entry: Mapping[str, object], area: str, path: str, faults: Fau
         )
 
 
-def _expectation(entry: Mapping[str, object], path: str, faults: Faults) -> Expectation:
+def _expectation(item: object, path: str, faults: Faults) -> Expectation:
+    entry: Mapping[str, object] = faults.of_kind(item, path, dict) or {}
     faults.unknown_keys(entry, path, ["when", *_EXPECT_TEXTS])
     when = _strings(faults.take(entry, path, "when", dict, {}), join(path, "when"), faults)
     for key, wanted in when.items():

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from metalock.adapters.files import write_text
+from metalock.adapters.reading import read_evidence_file
 from metalock.errors import ToolError
 from metalock.evidence.contract import contract, situation_of
 from metalock.evidence.model import SMOKE_FILE, Evidence, Outcome, Result, counts_of
@@ -14,7 +15,7 @@ from metalock.lock.model import Lock
 from metalock.lock.text import lock_digest
 from metalock.matrix.model import Cell
 from metalock.platforms import Platform
-from metalock.untrusted import InvalidFileError, read_limited
+from metalock.untrusted import InvalidFileError
 from metalock.workspace import CellState, Workspace
 
 NOT_TRIED = "not tried"
@@ -109,7 +110,7 @@ def write_evidence(workspace: Workspace, cell: Cell, lock: Lock, evidence: Evide
 
 
 def _read(workspace: Workspace, cell: Cell) -> Evidence | None:
-    data = read_limited(workspace.folder(cell) / SMOKE_FILE)
+    data = read_evidence_file(workspace.folder(cell) / SMOKE_FILE)
     return None if data is None else parse_evidence(data, cell.platform)
 
 

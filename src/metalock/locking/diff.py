@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from metalock.adapters.git import read_revision
+from metalock.adapters.reading import read_evidence_file
 from metalock.audit.result import AUDIT_FILE, parse_audit, require_all_wheels
 from metalock.evidence.model import SMOKE_FILE, counts_of
 from metalock.evidence.text import parse_evidence
 from metalock.lock.model import Lock
 from metalock.lock.text import LockTextError, lock_digest, parse_lock
 from metalock.markdown import text
-from metalock.untrusted import InvalidFileError, read_limited
+from metalock.untrusted import InvalidFileError
 from metalock.workspace import LOCK_FILE, Workspace
 
 SHOWN = 3
@@ -47,7 +48,7 @@ def evidence_now(workspace: Workspace) -> dict[tuple[str, str], str]:
     for file in (AUDIT_FILE, SMOKE_FILE):
         for path in sorted(workspace.envs.glob(f"*/*/{file}")):
             try:
-                content = (read_limited(path) or b"").decode(errors="replace")
+                content = (read_evidence_file(path) or b"").decode(errors="replace")
             except InvalidFileError as error:
                 content = str(error)
             found[path.parent.relative_to(workspace.envs).as_posix(), file] = content

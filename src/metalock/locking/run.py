@@ -13,11 +13,11 @@ from packaging.utils import canonicalize_name
 from metalock.adapters.files import (
     has_leftovers,
     only_one_run,
-    read_text,
     recover_folders,
     remove_files,
     replace_folder,
 )
+from metalock.adapters.reading import read_text
 from metalock.errors import MetalockError, ToolError, UsageError, file_error
 from metalock.faults import did_you_mean
 from metalock.lock.model import Lock, Upgrade

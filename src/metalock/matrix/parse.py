@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -13,6 +12,7 @@ from metalock.faults import Faults, describe, did_you_mean, join
 from metalock.matrix import values
 from metalock.matrix.expand import expand
 from metalock.matrix.model import COLUMNS, TENSORFLOW_DISTRIBUTIONS, Choice, Matrix, Row
+from metalock.parsing import parse_toml
 from metalock.platforms import Platform
 
 SCHEMA = 1
@@ -26,8 +26,8 @@ STACK_KEYS = ("python", *COLUMNS, "packages", "constraints", "variables")
 def parse_matrix(text: str, source: str = "matrix.toml") -> Matrix:
     """Raise `MatrixError` with all faults of the file, each with its TOML path."""
     try:
-        table = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
+        table = parse_toml(text)
+    except ValueError as error:
         raise MatrixError(source, (f"not valid TOML: {error}",)) from None
     faults = Faults()
     matrix = _read_matrix(faults, table)

@@ -10,6 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from metalock.adapters.reading import open_regular
+
+MOST_BYTES = 4 << 30
+"""Bytes of a file that is read: no wheel unpacks to more."""
+
 
 @dataclass(slots=True)
 class SoundFiles:
@@ -86,6 +91,8 @@ def _present(files: Iterable[Stated], wrong: list[str]) -> list[_Present]:
             continue
         if not stat.S_ISREG(status.st_mode):
             wrong.append(f"{item.path} is not a regular file")
+        elif status.st_size > MOST_BYTES:
+            wrong.append(f"{item.path} is larger than {MOST_BYTES >> 30} GiB")
         elif item.size is not None and item.size != status.st_size:
             wrong.append(f"{item.path} has changed")
         else:
@@ -104,7 +111,7 @@ def _to_read(files: list[_Present], known: SoundFiles) -> tuple[list[_Present], 
 
 def _is_sound(item: _Present) -> bool:
     try:
-        with open(item.stated.file, "rb") as file:  # noqa: PTH123 - twenty thousand of them
+        with open_regular(item.stated.file) as file:
             return hashlib.file_digest(file, item.stated.algorithm).hexdigest() == item.stated.digest
     except (OSError, ValueError):
         return False

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import re
-import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from email.parser import BytesHeaderParser
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from metalock.errors import UsageError
+from metalock.adapters.reading import TEXT, read_bytes
+from metalock.errors import UnreadableFileError, UsageError
+from metalock.parsing import as_list, as_table, as_text, parse_headers, parse_json
 from metalock.prefix.model import Backend
 
-_VERSION_LINE = re.compile(r"^version(?:_info)?\s*=\s*(\d+\.\d+\S*)", re.MULTILINE)
+_VERSION_LINE = re.compile(r"^version(?:_info)?[ \t]*=[ \t]*([0-9]{1,3}\.[0-9]{1,3}(?:\.\S*)?)", re.MULTILINE)
 """The version in pyvenv.cfg: uv, virtualenv and the standard library use different keys."""
+_PYTHON = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}(\..*)?")
 _SITE_PACKAGES = re.compile(r"lib/python[^/]+/site-packages/")
 _METADATA = ("METADATA", "PKG-INFO")
-_MOST_METADATA = 16 << 20
-_MOST_RECORD = 256 << 20
-_READ_FAULTS = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+MOST_NAME = 255
+"""Characters of a file name on Linux and macOS."""
+SHOWN = 60
+"""Characters of a wrong path that a message repeats."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,15 +99,17 @@ def read_prefix(prefix: Path) -> Prefix:
     for path in sorted((prefix / "conda-meta").glob("*.json")):
         try:
             conda.append(_conda_record(path))
-        except _READ_FAULTS as error:
-            faults.append(f"conda-meta/{path.name} cannot be read: {type(error).__name__}: {error}")
+        except (UnreadableFileError, ValueError) as error:
+            faults.append(f"conda-meta/{path.name} cannot be read: {error}")
     if backend is Backend.VENV:
         python = _venv_version(prefix)
     else:
         python = next((record.version for record in conda if record.name == "python"), None)
     owned = {file for record in conda for file in record.files if "-info/" in file or file.endswith("-info")}
     distributions = tuple(
-        found for site in _site_packages(prefix, python) for found in _distributions(prefix, site, owned)
+        found
+        for site in _site_packages(prefix, python)
+        for found in _distributions(prefix, site, owned, faults)
     )
     return Prefix(
         path=prefix,
@@ -118,29 +121,29 @@ def read_prefix(prefix: Path) -> Prefix:
     )
 
 
-def read_bytes(path: Path, limit: int = _MOST_RECORD) -> bytes:
-    """Return the content of a regular file; raise `OSError` for anything else, or a larger file."""
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise OSError("not a regular file")
-    if status.st_size > limit:
-        raise OSError(f"larger than {limit >> 20} MiB")
-    with path.open("rb") as file:
-        return file.read(limit)
-
-
 def _conda_record(path: Path) -> CondaRecord:
-    table = json.loads(read_bytes(path))
+    """Return a record; raise `ValueError` for one that conda does not write like this."""
+    table = as_table(parse_json(read_bytes(path)))
+    name, version, build = (as_text(table.get(key)) for key in ("name", "version", "build"))
     sha256 = table.get("sha256")
-    files = tuple(str(file) for file in table.get("files", ()))
+    files = tuple(_plain_path(file) for file in as_list(table.get("files", [])))
+    paths = as_list(as_table(table.get("paths_data") or {}).get("paths") or [])
     return CondaRecord(
-        name=str(table["name"]),
-        version=str(table["version"]),
-        build=str(table["build"]),
-        sha256=str(sha256) if sha256 else None,
+        name=name,
+        version=version,
+        build=build,
+        sha256=as_text(sha256) if sha256 else None,
         files=files,
-        hashed=tuple(_conda_files((table.get("paths_data") or {}).get("paths") or (), files)),
+        hashed=tuple(_conda_files(map(as_table, paths), files)),
     )
+
+
+def _plain_path(value: object) -> str:
+    """Return the path; raise `ValueError` for one that no system has."""
+    file = as_text(value)
+    if "\0" in file or any(len(part) > MOST_NAME for part in file.split("/")):
+        raise ValueError(f"not a path: {file[:SHOWN]!r}")
+    return file
 
 
 def _conda_files(paths: Iterable[Mapping[str, object]], files: Iterable[str]) -> Iterator[CondaFile]:
@@ -152,10 +155,10 @@ def _conda_files(paths: Iterable[Mapping[str, object]], files: Iterable[str]) ->
         if kind == "directory":
             continue
         own = None if entry.get("prefix_placeholder") else entry.get("sha256")
-        top, slash, rest = str(entry["_path"]).partition("/")
+        top, slash, rest = _plain_path(entry.get("_path")).partition("/")
         yield CondaFile(
             path=places.get(top + slash, top + slash) + rest,
-            sha256=str(entry.get("sha256_in_prefix") or own or "").lower(),
+            sha256=as_text(entry.get("sha256_in_prefix") or own or "").lower(),
             is_link=kind == "softlink",
         )
 
@@ -168,35 +171,41 @@ def _venv_version(prefix: Path) -> str | None:
 def read_venv(prefix: Path) -> str:
     """Return the text of `pyvenv.cfg`, or nothing if it cannot be read."""
     try:
-        return read_bytes(prefix / "pyvenv.cfg", _MOST_METADATA).decode("utf-8", "replace")
-    except OSError:
+        return read_bytes(prefix / "pyvenv.cfg", TEXT).decode("utf-8", "replace")
+    except UnreadableFileError:
         return ""
 
 
 def _site_packages(prefix: Path, python: str | None) -> Iterator[Path]:
     """Yield the folder of the environment's Python; of any Python, if its version is not stated."""
-    minor = ".".join(python.split(".")[:2]) if python else "*"
+    minor = ".".join(python.split(".")[:2]) if python and _PYTHON.fullmatch(python) else "*"
     yield from sorted(path for path in prefix.glob(f"lib/python{minor}/site-packages") if path.is_dir())
 
 
-def _distributions(prefix: Path, site: Path, owned: set[str]) -> Iterator[Distribution]:
+def _distributions(prefix: Path, site: Path, owned: set[str], faults: list[str]) -> Iterator[Distribution]:
     below = site.relative_to(prefix).as_posix()
     for info in sorted(site.glob("*-info")):
         files = (info, *(info / name for name in _METADATA))
         if any(f"{below}/{file.relative_to(site).as_posix()}" in owned for file in files):
             continue
         if info.suffix in (".dist-info", ".egg-info"):
-            yield _distribution(info)
+            yield _distribution(info, faults)
 
 
-def _distribution(info: Path) -> Distribution:
+def _distribution(info: Path, faults: list[str]) -> Distribution:
     """Return a distribution by its metadata, or if that is gone, by the name of its folder."""
     name, _, version = info.stem.partition("-")
     for path in (*(info / name for name in _METADATA), info):
-        try:
-            headers = BytesHeaderParser().parsebytes(read_bytes(path, _MOST_METADATA))
-        except OSError:
+        if path == info and info.is_dir():
             continue
-        name, version = str(headers.get("Name", name)), str(headers.get("Version", version))
-        break
+        try:
+            headers = parse_headers(read_bytes(path))
+        except UnreadableFileError as error:
+            if not error.is_missing:
+                faults.append(f"{path.name} of {info.name}: {error}")
+        except ValueError as error:
+            faults.append(f"{path.name} of {info.name} cannot be read: {error}")
+        else:
+            name, version = str(headers.get("Name", name)), str(headers.get("Version", version))
+            break
     return Distribution(name=canonicalize_name(name), version=version.strip(), info=info)

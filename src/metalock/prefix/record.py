@@ -6,11 +6,14 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from metalock.adapters.reading import DATA, read_bytes, read_text
+from metalock.errors import UnreadableFileError
 from metalock.prefix.hashing import Stated, to_hex
-from metalock.prefix.read import CondaRecord, Distribution, read_bytes
+from metalock.prefix.read import CondaRecord, Distribution
 from metalock.records import (
     STRONG,
     Entry,
+    RecordError,
     installed_digest,
     may_lack_hash,
     parse_record,
@@ -43,10 +46,10 @@ def read_installed(distribution: Distribution, prefix: Path) -> Installed:
     """Return an installed wheel by its RECORD; what is wrong with the RECORD is in the faults."""
     info = distribution.info
     try:
-        entries = parse_record(read_bytes(info / "RECORD").decode())
-    except (OSError, ValueError) as error:
-        # a RecordError and a UnicodeDecodeError are ValueErrors
-        detail = f"has a RECORD that cannot be read: {error}" if _has_record(info) else "has no RECORD"
+        entries = parse_record(read_text(info / "RECORD", DATA))
+    except (UnreadableFileError, RecordError) as error:
+        problem = error.problem if isinstance(error, UnreadableFileError) else error
+        detail = f"has a RECORD that cannot be read: {problem}" if _has_record(info) else "has no RECORD"
         return _unreadable(distribution, f"{info.name} {detail}")
     site = info.parent.relative_to(prefix).as_posix()
     placed = [(entry, site_path(entry.path, site)) for entry in entries]
@@ -83,7 +86,7 @@ def _unreadable(distribution: Distribution, fault: str) -> Installed:
 def _entry_points(info: Path) -> str:
     try:
         return read_bytes(info / "entry_points.txt").decode("utf-8", "replace")
-    except OSError:
+    except UnreadableFileError:
         return ""
 
 

@@ -8,8 +8,10 @@ from functools import partial
 from typing import IO
 
 from metalock.adapters.cache import Cache
+from metalock.adapters.reading import DATA
 from metalock.errors import FetchError, ToolError
 from metalock.lock.model import Lock, PipPackage
+from metalock.parsing import as_list, as_text, parse_json
 from metalock.prefix.hashing import SoundFiles
 from metalock.prefix.model import python_packages
 
@@ -38,13 +40,13 @@ def seed_wheels(lock: Lock, index_url: str | None, cache: Cache) -> list[PipPack
 
 def _remembered(cache: Cache, entry: str) -> tuple[str, str] | None:
     stored = cache.read(entry)
-    if stored is None:
+    if stored is None or len(stored) > DATA:
         return None
     try:
-        file, sha256 = json.loads(stored)
-    except (ValueError, TypeError):
+        file, sha256 = map(as_text, as_list(parse_json(stored)))
+    except ValueError:
         return None
-    return (file, sha256) if isinstance(file, str) and _SHA256.fullmatch(str(sha256)) else None
+    return (file, sha256) if _SHA256.fullmatch(sha256) else None
 
 
 def forget_seeds(lock: Lock, cache: Cache) -> None:
@@ -82,7 +84,9 @@ def _ask(lock: Lock, name: str, version: str, index_url: str | None) -> tuple[st
 def recall(cache: Cache) -> SoundFiles:
     """Return the files that earlier checks found to be as recorded."""
     stored = cache.read(SOUND)
-    return SoundFiles(dict.fromkeys(stored.decode("ascii", "replace").split()) if stored else {})
+    if stored is None or len(stored) > DATA:
+        return SoundFiles()
+    return SoundFiles(dict.fromkeys(stored.decode("ascii", "replace").split()))
 
 
 def remember(cache: Cache, sound: SoundFiles) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 import re
 import signal
 import time
@@ -15,12 +15,15 @@ from metalock.adapters.proc import started
 from metalock.errors import ToolError
 from metalock.evidence.contract import Capability
 from metalock.evidence.model import Observation, Observed
+from metalock.parsing import as_table, parse_json
 
 START_SECONDS = 120
 """Time limit for Python and pytest to come up, and again for TensorFlow."""
 POLL_SECONDS = 0.05
 TAIL = 3000
 """Characters of the output that an error repeats."""
+MOST_OUTPUT = 8 << 20
+"""Bytes at the end of a test's output that are searched for its cause."""
 END_SECONDS = 30
 """Time limit for the interpreter to end once its last test did."""
 _LAST_WORDS = re.compile(
@@ -139,7 +142,7 @@ def _try_in_one_process(
                 raise KeyboardInterrupt
             *lines, unread = (unread + stream.read()).split(b"\n")
             for line in lines:
-                ended = session.take(json.loads(line), clock())
+                ended = _take(session, line, clock())
                 if ended is not None:
                     told(ended)
             if code is not None or clock() - session.since > session.limit(limits):
@@ -151,6 +154,14 @@ def _try_in_one_process(
     if not session.done:
         raise ToolError(f"the smoke suite can't start in this environment:\n{_text(place.log)[-TAIL:]}")
     return session
+
+
+def _take(session: _Session, line: bytes, now: float) -> Observation | None:
+    """Note the event of a line; raise `ToolError` for one that the driver did not write."""
+    try:
+        return session.take(as_table(parse_json(line)), now)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ToolError(f"an event of the smoke suite can't be read: {error}: {line[:TAIL]!r}") from None
 
 
 def _cut_short(
@@ -171,8 +182,9 @@ def _cut_short(
 
 def _text(path: Path, offset: int = 0) -> str:
     with path.open("rb") as file:
-        file.seek(offset)
-        return file.read().decode("utf-8", "replace")
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(offset, end - MOST_OUTPUT))
+        return file.read(MOST_OUTPUT).decode("utf-8", "replace")
 
 
 def _last_words(output: str) -> str:

@@ -20,6 +20,7 @@ from metalock.evidence.contract import Capability, situation_of
 from metalock.evidence.model import Observation
 from metalock.lock.model import Lock
 from metalock.matrix.model import Cell
+from metalock.parsing import as_table, parse_json
 from metalock.smoke.bytecode import pycache_of, share_bytecode
 from metalock.smoke.process import ProcessSetup
 from metalock.smoke.pytest_folder import suite_tools
@@ -141,8 +142,10 @@ def host_facts(place: ProcessSetup) -> dict[str, object]:
     done = run([place.python, script], env=place.environment, cwd=place.scratch, timeout=60)
     if done.code:
         raise ToolError(f"{place.python} does not run: {done.stderr.strip() or done.code}")
-    found: dict[str, object] = json.loads(done.stdout)
-    return found
+    try:
+        return as_table(parse_json(done.stdout))
+    except ValueError as error:
+        raise ToolError(f"{place.python} did not describe this machine: {error}") from None
 
 
 def without_paths(observation: Observation, place: ProcessSetup, prefix: Path, base: str) -> Observation:
