@@ -246,7 +246,7 @@ def test_parts_that_a_plugin_does_without_are_listed_only() -> None:
     assert click.unstyle(to_table(grid)).splitlines()[1].split() == ["2.13.0", "tensorflow", "loads"]
     page = to_page(grid, "x")
     assert "libavcodec.so.58" not in page
-    assert page.splitlines()[-1].startswith(f"- `{FFMPEG}`, loaded by the audio and video operations")
+    assert page.splitlines()[-1].startswith(f"- `{FFMPEG}`, loaded only by the audio and video operations")
     assert page.endswith(": loads beside 0 of 1\n")
 
 
