@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import urllib3  # noqa: F401 - before the guard stands: it tries a socket when first imported
+import urllib3  # noqa: F401 - before the guard is active: it tries a socket when first imported
 from hypothesis import settings
 
 settings.register_profile("anywhere", deadline=None, derandomize=True, max_examples=60)

@@ -1,3 +1,3 @@
-"""Reproducible environments and locks for TensorFlow on Macs, and the Linux machines beside them."""
+"""Locked conda environments for TensorFlow on macOS and Linux."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""Jobs of GitHub Actions that verify what has no evidence: one for each environment, as far as they go."""
+"""Jobs of GitHub Actions that verify environments without evidence, one job for each where there is room."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RUNNERS = {
     Platform.OSX_64: "macos-15-intel",
 }
 MAC_WITH_METAL = ["self-hosted", "macOS", "ARM64", "metal"]
-"""Hosted Macs are virtual machines that can't compute with Metal."""
+"""Hosted Macs are virtual machines that cannot compute with Metal."""
 
 
 class Wanted(StrEnum):
@@ -31,7 +31,7 @@ class Wanted(StrEnum):
 def cells_to_verify(
     workspace: Workspace, cells: Iterable[Cell], wanted: Wanted, *, again: bool
 ) -> list[Cell]:
-    """Those that are locked and that this evidence can be had of; with `again` also known ones."""
+    """Return the locked cells without this evidence; with `again` also those that have it."""
     able = [cell for cell in cells if wanted is Wanted.CPU or _has_metal(cell)]
     states = [state for cell in able if (state := workspace.state(cell)).lock is not None]
     found = trials(workspace, states)
@@ -39,7 +39,7 @@ def cells_to_verify(
     for state in states:
         trial = found[state.cell.name]
         done = trial.on_gpu if wanted is Wanted.GPU else trial.evidence is not None
-        lowers = wanted is Wanted.CPU and trial.on_gpu  # it would take the place of what a GPU vouched for
+        lowers = wanted is Wanted.CPU and trial.on_gpu  # it would replace evidence from a GPU
         if not done or (again and not lowers):
             todo.append(state.cell)
     return todo
@@ -51,7 +51,7 @@ def _has_metal(cell: Cell) -> bool:
 
 
 def job_matrix(cells: Sequence[Cell], wanted: Wanted, most: int) -> dict[str, list[dict[str, object]]]:
-    """The `matrix` of a job; where there are more cells than `most` jobs, several share one."""
+    """Return the `matrix` of a job; if there are more cells than `most` jobs, several share one."""
     size = 1
     while sum(1 for _ in _shards(cells, size)) > most and size < len(cells):
         size += 1
@@ -59,7 +59,7 @@ def job_matrix(cells: Sequence[Cell], wanted: Wanted, most: int) -> dict[str, li
 
 
 def _shards(cells: Sequence[Cell], size: int) -> Iterator[list[Cell]]:
-    """Cells of one platform each."""
+    """Yield lists of up to `size` cells of one platform."""
     for platform in Platform:
         own = [cell for cell in cells if cell.platform is platform]
         for start in range(0, len(own), size):

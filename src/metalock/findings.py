@@ -11,27 +11,27 @@ class Rule(Enum):
 
     @property
     def code(self) -> str:
-        """What findings are selected by: `D001`."""
+        """Return the code by which findings are selected: `D001`."""
         return str(self.value[0])
 
     @property
     def title(self) -> str:
-        """What holds where there is no finding."""
+        """Return what is true if there is no finding."""
         return str(self.value[1])
 
     @property
     def fix(self) -> str:
-        """An instruction, or nothing where each finding has its own."""
+        """Return an instruction, or nothing if each finding has its own."""
         return str(next(iter(self.value[2:]), ""))
 
     @property
     def page(self) -> str:
-        """Where the rule is explained, if anywhere: a path with an anchor."""
+        """Return where the rule is explained, if anywhere: a path with an anchor."""
         return ""
 
     @property
     def is_warning(self) -> bool:
-        """Whether a finding leaves the verdict as it is."""
+        """Return whether a finding does not change the verdict."""
         return False
 
 

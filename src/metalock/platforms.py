@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from packaging.tags import Tag
 
 UV_GLIBC_TARGETS = ("2.17", "2.28", *(f"2.{minor}" for minor in range(31, 41)))
-"""The glibc versions of uv's `x86_64-manylinux_*` targets: a floor between two of them can't be asked for."""
+"""The glibc versions of uv's `x86_64-manylinux_*` targets: only these can be floors."""
 
 
 class Platform(StrEnum):
@@ -28,21 +28,21 @@ class Platform(StrEnum):
 
     @property
     def floor_key(self) -> str:
-        """The key of `matrix.toml` that sets the oldest system supported: `macos` or `glibc`."""
+        """Return the key of `matrix.toml` that sets the oldest system supported: `macos` or `glibc`."""
         return "macos" if self.is_macos else "glibc"
 
     @property
     def floor_label(self) -> str:
-        """How the floor is named to people."""
+        """Return the name of the floor for people."""
         return "macOS" if self.is_macos else "glibc"
 
     @property
     def machine(self) -> str:
-        """The `platform_machine` marker value (PEP 508)."""
+        """Return the `platform_machine` marker value (PEP 508)."""
         return "arm64" if self is Platform.OSX_ARM64 else "x86_64"
 
     def marker_environment(self, python: str) -> dict[str, str]:
-        """The markers (PEP 508) of CPython `python` (`3.11.15`) there; the system's versions stay empty."""
+        """Return the markers (PEP 508) of CPython `python` (`3.11.15`) there, without system versions."""
         return {
             "implementation_name": "cpython",
             "implementation_version": python,
@@ -58,7 +58,7 @@ class Platform(StrEnum):
         }
 
     def floor_fault(self, floor: str) -> str | None:
-        """What is wrong with a floor, or None."""
+        """Return what is wrong with a floor, or None."""
         if self.is_macos:
             if not re.fullmatch(r"(10\.(9|1[0-5])|(1[1-9]|2[0-9])\.[0-9])", floor):
                 return 'expected a macOS version such as "12.0"'
@@ -67,7 +67,7 @@ class Platform(StrEnum):
         return None
 
     def virtual_packages(self, floor: str) -> tuple[tuple[str, str, str], ...]:
-        """Name, version and build of each virtual package (CEP 30) of the oldest system supported.
+        """Return name, version and build of each virtual package (CEP 30) of the oldest system supported.
 
         `__linux` has version 0: the matrix promises no kernel, so nothing may ask for one.
         """
@@ -83,7 +83,7 @@ class Platform(StrEnum):
         )
 
     def uv_target(self, floor: str) -> str:
-        """The `--python-platform` of uv; on macOS the floor goes by `MACOSX_DEPLOYMENT_TARGET`."""
+        """Return the `--python-platform` of uv; on macOS, `MACOSX_DEPLOYMENT_TARGET` sets the floor."""
         if self is Platform.OSX_ARM64:
             return "aarch64-apple-darwin"
         if self is Platform.OSX_64:
@@ -91,7 +91,7 @@ class Platform(StrEnum):
         return f"x86_64-manylinux_{floor.replace('.', '_')}"
 
     def wheel_tags(self, python: str, floor: str) -> Sequence[Tag]:
-        """The wheel tags that pip accepts there on CPython `python` (`3.11`), best first."""
+        """Return the wheel tags that pip accepts there on CPython `python` (`3.11`), best first."""
         from packaging.tags import compatible_tags, cpython_tags, mac_platforms
 
         version = parse_release(python)[:2]
@@ -101,13 +101,15 @@ class Platform(StrEnum):
             platforms = _manylinux_platforms(parse_release(floor))
         interpreter = f"cp{version[0]}{version[1]}"
         return [
-            *cpython_tags(version, abis=[interpreter], platforms=platforms),  # else: those of our own Python
+            *cpython_tags(
+                version, abis=[interpreter], platforms=platforms
+            ),  # else: the ABIs of the running Python
             *compatible_tags(version, interpreter, platforms),
         ]
 
 
 def platform_of(system: str, machine: str) -> Platform | None:
-    """The one of a machine, by `sys.platform` and `platform.machine()`; None if there are no locks for it.
+    """Return the platform of a machine, by `sys.platform` and `platform.machine()`; None if it has no locks.
 
     >>> str(platform_of("darwin", "arm64"))
     'osx-arm64'
@@ -121,7 +123,7 @@ def platform_of(system: str, machine: str) -> Platform | None:
 
 
 def _manylinux_platforms(glibc: tuple[int, int]) -> list[str]:
-    """PEP 600 tags from `glibc` down, with the older names of PEP 513, 571 and 599."""
+    """Return PEP 600 tags from `glibc` down, with the older names of PEP 513, 571 and 599."""
     aliases = {17: "manylinux2014_x86_64", 12: "manylinux2010_x86_64", 5: "manylinux1_x86_64"}
     platforms = []
     for minor in range(glibc[1], 4, -1):
@@ -132,7 +134,7 @@ def _manylinux_platforms(glibc: tuple[int, int]) -> list[str]:
 
 
 def parse_release(version: str) -> tuple[int, int]:
-    """Major and minor number.
+    """Return the major and minor number.
 
     >>> parse_release("3.11.15")
     (3, 11)

@@ -1,4 +1,4 @@
-"""A cell and its lock to the files that conda and pip read, through Jinja2 templates."""
+"""Rendering a cell and its lock to the files that conda and pip read, with Jinja2 templates."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Renderer = Callable[["Cell", "Lock"], dict[str, str]]
 
 
 def make_renderer(templates: Mapping[str, str]) -> Renderer:
-    """Compile the templates, keyed by output file name; raise `UsageError` for one that doesn't compile."""
+    """Compile the templates, keyed by output file name; raise `UsageError` for a template with an error."""
     jinja = Environment(
         loader=DictLoader(dict(templates)),
         undefined=StrictUndefined,
@@ -69,7 +69,7 @@ def _template_error(name: str | None, line: int | None, error: Exception) -> Usa
 
 
 def _yaml_string(text: str) -> str:
-    """Plain where YAML reads it as this very string, else quoted: `on`, `1.5` and `2026-01-01` are not.
+    """Return the text as it is if YAML reads it as this string, else quoted: `on`, `1.5`, `2026-01-01`.
 
     >>> _yaml_string("conda-forge"), _yaml_string("on")
     ('conda-forge', '"on"')

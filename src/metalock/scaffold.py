@@ -15,7 +15,7 @@ STARTER = {"matrix.toml": "matrix.toml", "Makefile": "Makefile", "gitignore": ".
 
 
 def write_starter(folder: Path) -> list[Path]:
-    """The files written. Raises `UsageError`, and writes nothing, where one would be overwritten."""
+    """Write the files, and return their paths; raise `UsageError` if one exists, and write nothing."""
     package = resources.files("metalock")
     files = {
         folder / name: (package / "starter" / source).read_text(encoding="utf-8")
@@ -27,7 +27,7 @@ def write_starter(folder: Path) -> list[Path]:
         files[folder / "templates" / template] = text
     taken = [path for path in files if os.path.lexists(path)]
     if taken:
-        raise UsageError(f"{taken[0]} is there already", hint="`metalock init` writes into an empty folder.")
+        raise UsageError(f"{taken[0]} exists already", hint="Run `metalock init` in an empty folder.")
     for path, text in files.items():
         write_text(path, text)
     return list(files)

@@ -1,4 +1,4 @@
-"""Build environments, try the contract in each, and put the evidence beside the locks."""
+"""Building environments, trying the contract in each, and writing the evidence next to the locks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from metalock.workspace import Workspace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyOptions:
-    """How environments are built, and for how long they stay."""
+    """How environments are built, and whether they are kept."""
 
     backend: Backend
     pythons: Mapping[str, Path] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class VerifyOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """What became of one environment: evidence, or why there is none."""
+    """The result for one environment: evidence, or why there is none."""
 
     cell: Cell
     lock: Lock
@@ -60,7 +60,7 @@ class Verified:
 
     @property
     def word(self) -> str:
-        """How many of each outcome, or the error."""
+        """Return the count of each outcome, or the error."""
         if self.error is not None:
             return f"failed: {self.error}"
         return ", ".join(f"{count} {outcome}" for outcome, count in self.counts.items())
@@ -71,7 +71,7 @@ def verify_matrix(
 ) -> Iterator[Verified]:
     """Yield the known evidence of each lock first, then verify the other cells.
 
-    Raises `NothingSelectedError` if a cell isn't locked.
+    Raises `NothingSelectedError` if a cell is not locked.
     """
     locked = [(cell, lock) for cell in cells if (lock := workspace.state(cell).lock) is not None]
     if len(locked) < len(cells):
@@ -109,9 +109,9 @@ def exit_code(done: Sequence[Verified]) -> int:
 
 
 def interpreters_for(cells: Sequence[Cell], named: Sequence[Path]) -> dict[str, Path]:
-    """By minor version: the interpreters that were named, else those that uv finds on this machine.
+    """Return interpreters by minor version: those that were named, else those that uv finds.
 
-    Raises `UsageError` for one that is no CPython.
+    Raises `UsageError` for one that is not CPython.
     """
     if named:
         versions = [read_interpreter(path).version for path in named]
@@ -130,7 +130,7 @@ def verify_cells(
     settings: Settings,
     reporter: Reporter,
 ) -> Iterator[Verified]:
-    """Verify each, `jobs` side by side, writing evidence as it comes; a failure doesn't end the others."""
+    """Verify each cell, `jobs` at a time, and write its evidence; a failure does not stop the others."""
     stop = threading.Event()
     run = _Run(workspace=workspace, options=options, settings=settings, stop=stop)
     if len(cells) == 1:
@@ -151,7 +151,7 @@ def verify_cells(
 
 
 class _Notes(Reporter):
-    """Of one environment among several: what deserves a line of its own, with its name."""
+    """The reporter of one environment among several: notes with its name, and no steps."""
 
     def __init__(self, reporter: Reporter, cell: Cell) -> None:
         self._reporter = reporter
@@ -200,7 +200,7 @@ class _Run:
             )
             if faults:
                 text = "; ".join(finding.to_text() for finding in faults[:3])
-                raise ToolError(f"the environment is not as locked any more, after the suite: {text}")
+                raise ToolError(f"the suite changed the environment: {text}")
         finally:
             if built.is_new and not self.options.keep:
                 discard(built.prefix, reporter.note)
@@ -211,7 +211,7 @@ class _Run:
         if python is None and self.options.backend is Backend.VENV:
             raise UsageError(
                 f"no interpreter for Python {cell.python}",
-                hint="--python PATH names one; it can be given once for each Python.",
+                hint="Name one with --python PATH; the option can be repeated, once for each Python.",
             )
         return BuildRequest(
             lock=lock,

@@ -28,7 +28,7 @@ class Wheel:
     date: str = "2026-01-01"
     yanked: bool = False
     claimed: str | None = None
-    """A sha256 other than the body's, for an index that lies."""
+    """A sha256 other than the body's, for an index that is wrong."""
 
     @property
     def project(self) -> str:

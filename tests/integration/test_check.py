@@ -69,7 +69,7 @@ def test_the_unavailable_stays_so(world: World, locked: Project) -> None:
 
 def test_a_whole_environment_appeared(world: World, locked: Project) -> None:
     locked.write(locked.matrix + WHOLE_ROW_UNAVAILABLE)
-    assert codes(locked) == ["D005", "I001"], "its lock lies there still"
+    assert codes(locked) == ["D005", "I001"], "its lock is still there"
     world.wheels = [wheel for wheel in world.wheels if not wheel.file.startswith("tensorflow-2.17")]
     world.publish()
     assert "I001" not in codes(locked)

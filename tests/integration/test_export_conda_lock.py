@@ -324,7 +324,7 @@ def test_channels_are_not_matched_against_variables(
     assert exported(workspace).read_text() == before
 
 
-def test_wheels_gone_or_changed_are_told_all_at_once(workspace: Workspace, index: Index) -> None:
+def test_wheels_gone_or_changed_are_reported_together(workspace: Workspace, index: Index) -> None:
     mac, linux = (
         f"tensorflow-2.16.2-cp311-cp311-{TAGS[p]}.whl" for p in (Platform.OSX_64, Platform.LINUX_64)
     )
@@ -333,7 +333,7 @@ def test_wheels_gone_or_changed_are_told_all_at_once(workspace: Workspace, index
     index.stated[SIX_FILE] = None
     result = export(workspace)
     assert result.exit_code == 4
-    assert f"{mac}: the index doesn't list it" in result.output
+    assert f"{mac}: the index does not list it" in result.output
     assert f"{linux}: locked sha256 {sha256(linux.encode())}, the index says {'0' * 64}" in result.output
     assert f"{SIX_FILE}: locked sha256 {sha256(SIX)}, the index says none" in result.output
     assert not (workspace.root / "exports").exists()
@@ -354,11 +354,11 @@ def test_only_current_locks_are_exported(workspace: Workspace) -> None:
     assert not (workspace.root / "exports").exists()
 
 
-def test_platforms_without_it_are_left_out_and_told(workspace: Workspace) -> None:
+def test_platforms_without_it_are_left_out_and_reported(workspace: Workspace) -> None:
     result = export(workspace, "tf2.17-py3.11")
     assert result.exit_code == 0
     assert "left out: osx-64/tf2.17-py3.11: no such wheel" in result.output
-    assert "conda-lock.yml can't hold variables: set TF_USE_LEGACY_KERAS" in result.output
+    assert "conda-lock.yml cannot hold variables: set TF_USE_LEGACY_KERAS" in result.output
     text = (workspace.root / "exports" / "tf2.17-py3.11.conda-lock.yml").read_text()
     assert "platform: osx-64" not in text
     assert "  - linux-64\n  - osx-arm64\n  sources:\n  - matrix.toml\n" in text

@@ -29,7 +29,7 @@ WRONG: dict[str, dict[str, object]] = {
 
 @pytest.fixture
 def stale(world: World, locked: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """One cell, locked, of which every part must be solved anew."""
+    """One cell, locked, of which every part must be solved again."""
     monkeypatch.setattr(conda, "RETRIES", 1)
     locked.edit('[platform.osx-arm64]\nmacos = "12.0"\ndefault = "tf2.18-py3.11"\n', "")
     locked.write(locked.matrix.split('[stack."tf2.18".osx-arm64]')[0])
@@ -42,7 +42,7 @@ def stale(world: World, locked: Project, monkeypatch: pytest.MonkeyPatch) -> Pro
     return locked
 
 
-def assert_told_well(text: str, place: str) -> None:
+def assert_reported_well(text: str, place: str) -> None:
     """Which server, once, and nothing for programmers."""
     pip = place in ("project pages", "wheel metadata")
     named = "package index: " if pip else "conda channel conda-forge: "
@@ -66,7 +66,7 @@ def test_a_server_that_keeps_failing(world: World, stale: Project, place: str, w
     before = stale.files()
     with world.site.failing(pattern, **WRONG[what]):
         failed = stale.run("env", code=4)
-    assert_told_well(failed.err, place)
+    assert_reported_well(failed.err, place)
     assert stale.files() == before
     stale.run("env")
     stale.run("env", "--check")
@@ -97,7 +97,7 @@ def test_a_channel_that_is_slow_to_send(
     with world.site.failing("repodata_shards", delay=4):
         failed = stale.run("env", code=4)
     assert "timed out" in failed.err
-    assert_told_well(failed.err, "shard index")
+    assert_reported_well(failed.err, "shard index")
     assert stale.files() == before
 
 
@@ -107,7 +107,7 @@ def test_a_channel_that_says_nothing_counts_as_unreachable(
     monkeypatch.setattr(http, "DEFAULT", http.Limits(probe=0.2))
     with world.site.failing("conda-forge", delay=4):
         done = stale.run("env")
-    assert done.err.count("conda channel conda-forge can't be reached") == 1
+    assert done.err.count("conda channel conda-forge cannot be reached") == 1
     assert "1 locked" in done.err
 
 
@@ -116,7 +116,7 @@ def test_an_index_that_is_slow(world: World, stale: Project, monkeypatch: pytest
     before = stale.files()
     with world.site.failing("/simple/", delay=4):
         failed = stale.run("env", code=4)
-    assert_told_well(failed.err, "project pages")
+    assert_reported_well(failed.err, "project pages")
     assert stale.files() == before
 
 
@@ -133,8 +133,8 @@ def test_a_failing_channel_is_waited_for_once(
     with world.site.failing("repodata_shards", delay=0.5, status=500):
         failed = project.run("env", "--jobs", "6", code=4)
     assert time.monotonic() - start < 4
-    assert_told_well(failed.err, "shard index")
-    assert "failed likewise: " in failed.err
+    assert_reported_well(failed.err, "shard index")
+    assert "failed with the same error: " in failed.err
     assert len(world.asked("repodata_shards")) <= 2
 
 

@@ -1,4 +1,4 @@
-"""What is known of plugins beside one TensorFlow, asked of our own readers."""
+"""What our own readers find out about plugins with one TensorFlow, compared with what is known."""
 
 from __future__ import annotations
 

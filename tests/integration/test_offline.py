@@ -16,7 +16,7 @@ tensorflow = "2.18.1"
 numpy = "1.26.4"
 """
 NEW_CELL = "linux-64/tf2.18-old-numpy-py3.11"
-SAID = "conda channel conda-forge can't be reached"
+SAID = "conda channel conda-forge cannot be reached"
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_channel_that_nobody_serves(world: World, grown: Project, monkeypatch:
     monkeypatch.setenv("CONDA_CHANNEL_ALIAS", NOWHERE)
     done = grown.run("env")
     assert done.err.count(SAID) == 1
-    assert sum("can't be reached" in line for line in done.err.splitlines()) == 1
+    assert sum("cannot be reached" in line for line in done.err.splitlines()) == 1
     assert "2 locked, 6 up to date" in done.err
 
 

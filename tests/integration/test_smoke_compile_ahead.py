@@ -1,4 +1,4 @@
-"""Bytecode compiled ahead: not run, no more than needed, and never beside its sources."""
+"""Bytecode compiled ahead: not run, no more than needed, and never next to its sources."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def test_locked(locked):
 def place(tmp_path: Path) -> ProcessSetup:
     suite = tmp_path / "suite"
     suite.mkdir()
-    for name in ("driver.py", "recorder.py", "fixtures.py", "host.py"):
+    for name in ("driver.py", "recorder.py", "suite_fixtures.py", "host.py"):
         shutil.copy(SUITE / name, suite)
     (suite / "test_t.py").write_text(TESTS, encoding="utf-8")
     scratch = tmp_path / "scratch"
@@ -155,14 +155,14 @@ def test_a_hang_is_ended_with_all_that_it_started(place: ProcessSetup) -> None:
     assert not (place.scratch / "alive").exists()
 
 
-def test_devices_are_told_apart(place: ProcessSetup) -> None:
+def test_devices_are_distinguished(place: ProcessSetup) -> None:
     found = attempt(place, "t.device@cpu", "t.device@gpu")
     assert [one.observed for one in found.values()] == [Observed.PASSED, Observed.WRONG]
 
 
 def test_a_suite_that_cant_start_is_an_error_with_its_output(place: ProcessSetup) -> None:
     (place.driver.parent / "recorder.py").write_text("raise RuntimeError('no recorder')\n", encoding="utf-8")
-    with pytest.raises(ToolError, match=r"can't start in this environment[^$]*no recorder"):
+    with pytest.raises(ToolError, match=r"cannot start in this environment[^$]*no recorder"):
         attempt(place, "t.passes")
 
 

@@ -1,4 +1,4 @@
-"""What can't be solved: told of with its cell, its reason and a way out, while the rest is done."""
+"""What cannot be solved is reported with its cell, its reason and a way out, while the rest is done."""
 
 from __future__ import annotations
 

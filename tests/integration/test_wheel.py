@@ -61,7 +61,7 @@ def test_a_new_project(metalock: Path, world: World, tmp_path: Path) -> None:
     run(metalock, "check", cwd=folder)
     again = subprocess.run([metalock, "init"], cwd=folder, check=False, capture_output=True, encoding="utf-8")
     assert again.returncode == 2
-    assert "is there already" in again.stderr
+    assert "exists already" in again.stderr
 
 
 def test_the_wheel_has_the_templates_as_files(wheel: Path) -> None:

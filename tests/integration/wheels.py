@@ -1,4 +1,4 @@
-"""The real wheels that the readers are held against: fetched once, known by their hash."""
+"""The real wheels that the readers are tested with: fetched once, identified by their hash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""smoke.standing and tiers: what evidence vouches for, in words."""
+"""smoke.standing and tiers: what evidence shows, in words."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MAC, LINUX = Platform.OSX_ARM64, Platform.LINUX_64
 
 
 def test_what_was_observed_is_what_the_contract_says_now() -> None:
-    """Of this repository: a change of the contract has to hold against every run that is recorded."""
+    """Of this repository: a change of the contract has to agree with every run that is recorded."""
     workspace, tried = open_workspace(ROOT / "matrix.toml"), 0
     for path in sorted(workspace.envs.glob(f"*/*/{SMOKE_FILE}")):
         lock = parse_lock(path.with_name(LOCK_FILE).read_text(encoding="utf-8"))

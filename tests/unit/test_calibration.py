@@ -1,4 +1,4 @@
-"""What people reported from their machines, beside what the committed grids say."""
+"""What people reported from their machines, compared with the committed grids."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_what_a_plugin_declares_loads(grid: str, tensorflow: str, version: str) 
     ],
 )
 def test_numbers_counted_by_another_reader(grid: str, version: str, count: int, named: str) -> None:
-    """Beside TensorFlow 2.15.0, counted with lief."""
+    """With TensorFlow 2.15.0, counted with lief."""
     missing = {name for entry in required(grid, "2.15.0", version).values() for name in entry["missing"]}
     assert len(missing) == count
     assert not count or any(name.startswith(named) for name in missing)

@@ -1,7 +1,7 @@
 """A folder below `tests/cases` is a case: a matrix and what comes of it, to the byte.
 
 Good ones have `locks.toml`, made by hand, and `expected/`; bad ones have `errors.txt`.
-`METALOCK_UPDATE_GOLDEN=1 pytest tests/unit/test_cases.py` writes what is expected anew: read the diff.
+`METALOCK_UPDATE_GOLDEN=1 pytest tests/unit/test_cases.py` writes what is expected: read the diff.
 """
 
 from __future__ import annotations

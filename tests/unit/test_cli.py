@@ -74,7 +74,7 @@ def test_version() -> None:
         (["check", "--offline", "--platform", "osx-64"], 5, NOT_THERE),
         (["list", "--matrix", "absent.toml"], 2, "error: absent.toml does not exist"),
         (["list", "--update", "matrix.toml"], 2, "error: matrix.toml has no markers for the table"),
-        (["init", "."], 2, "error: matrix.toml is there already"),
+        (["init", "."], 2, "error: matrix.toml exists already"),
         (["export", "conda-lock", "zzz"], 2, "error: no environment 'zzz' in the matrix"),
     ],
 )  # fmt: skip

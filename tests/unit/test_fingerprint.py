@@ -100,7 +100,7 @@ def test_empty() -> None:
         (b"", "record of 48 bytes"),
         (b"\x89PNG" + STORED[4:], "not of format 2"),
         (STORED[:8] + pack("<I", 1) + STORED[12:], "not of format 2"),
-        (STORED[:12] + pack("<I", 1 << 30) + STORED[16:], "index .* lies outside"),
+        (STORED[:12] + pack("<I", 1 << 30) + STORED[16:], "index .* is outside"),
         (STORED[:60] + b"!" + STORED[61:], "index is damaged"),
         (STORED[:-1], "cut off"),
         (STORED + b"x", "something follows"),

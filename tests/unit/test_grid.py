@@ -246,15 +246,15 @@ def test_parts_that_a_plugin_does_without_are_listed_only() -> None:
     assert click.unstyle(to_table(grid)).splitlines()[1].split() == ["2.13.0", "tensorflow", "loads"]
     page = to_page(grid, "x")
     assert "libavcodec.so.58" not in page
-    assert page.splitlines()[-1].startswith(f"- `{FFMPEG}`, loaded by the audio and video operations")
-    assert page.endswith(": loads beside 0 of 1\n")
+    assert page.splitlines()[-1].startswith(f"- `{FFMPEG}`, loaded only by the audio and video operations")
+    assert page.endswith(": loads with 0 of 1\n")
 
 
 def test_page_begins_with_the_first_release_that_loads() -> None:
     grid = [entry("2.13.0", "0.9.0", "fails", "_TF_A"), entry("2.13.0", "1.0.0", "loads")]
     page = to_page(grid, "x")
     assert "| TensorFlow | 1.0.0 |" in page
-    assert "Older releases load beside none of these: 0.9.0." in page
+    assert "Older releases load with none of these: 0.9.0." in page
 
 
 def test_page() -> None:
@@ -268,15 +268,15 @@ def test_page() -> None:
         "| 2.14.0 | 1 missing | ? |\n| 2.13.0 | - | ? |\n| 2.12.0 (tensorflow-macos) | loads | 2 missing |\n"
     )
     assert missing == (
-        f"**1.1.0**, `{PLUGIN}`, beside TensorFlow 2.12.0:\n\n- `_TF_A`\n- `_TF_B`\n\n"
-        f"**1.0.0**, `{PLUGIN}`, beside TensorFlow 2.14.0:\n\n- `_TF_A`\n"
+        f"**1.1.0**, `{PLUGIN}`, with TensorFlow 2.12.0:\n\n- `_TF_A`\n- `_TF_B`\n\n"
+        f"**1.0.0**, `{PLUGIN}`, with TensorFlow 2.14.0:\n\n- `_TF_A`\n"
     )
 
 
 def test_page_names_equal_failures_once_and_counts_the_rest() -> None:
     names = [f"_TF_{number:02}" for number in range(15)]
     page = to_page([entry(version, "1.0.0", "fails", *names) for version in ("2.13.0", "2.14.0")], "x")
-    assert page.count("beside TensorFlow 2.13.0, 2.14.0:") == 1
+    assert page.count("with TensorFlow 2.13.0, 2.14.0:") == 1
     assert page.endswith("- `_TF_05`\n- and 9 more\n")
 
 

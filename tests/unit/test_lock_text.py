@@ -150,7 +150,7 @@ def test_what_no_lock_says_is_refused_with_a_right_digest_too(edit: Edit) -> Non
     ],
 )
 def test_a_careful_edit_passes(edit: Edit) -> None:
-    """A digest is no signature: what is sound and hashed anew is for the index's own hashes to find."""
+    """A digest is no signature: a valid lock with a new digest is found by the index's own hashes."""
     text = consistent(edit)
     assert text != TEXT
     assert parse_lock(text).pip_version("keras") in {"3.9.0", "3.9.1"}

@@ -233,7 +233,7 @@ def test_tables_outside_the_file(kind: int) -> None:
     body = {0x80000022: pack("<10I", *[1 << 30, 64] * 5), 0x2: pack("<4I", *[1 << 30, 64] * 2)}
     more = command(kind, body.get(kind, pack("<2I", 1 << 30, 64)))
     data = pack("<8I", 0xFEEDFACF, *ARM64, 6, 1, len(more), 0, 0) + more
-    with pytest.raises(InvalidBinary, match=r"lies outside the file.*0x40000000"):
+    with pytest.raises(InvalidBinary, match=r"is outside the file.*0x40000000"):
         read(data)
 
 

@@ -89,7 +89,7 @@ CHANGES = [
     ('python = ["3.10", "3.11"]\n', "", 'stack."tf2.18": no `python`; expected such as ["3.11"]'),
     ('["3.10", "3.11"]', "3.11", 'stack."tf2.18".python: expected an array, found 3.11'),
     ('["3.10", "3.11"]', "[]", 'stack."tf2.18".python: expected at least one Python, such as ["3.11"]'),
-    ('["3.10", "3.11"]', '["3.11", "3.11"]', 'stack."tf2.18".python[1]: 3.11 stands here twice'),
+    ('["3.10", "3.11"]', '["3.11", "3.11"]', 'stack."tf2.18".python[1]: 3.11 is named twice'),
     (
         '"2.18.1"',
         '[{ python = "<3.11", version = "2.18.1" }]',
@@ -120,7 +120,7 @@ def test_what_is_no_toml(text: str) -> None:
     assert str(caught.value).startswith("some/matrix.toml: 1 fault\n  not valid TOML: ")
 
 
-def test_a_default_is_judged_beside_other_faults() -> None:
+def test_a_default_is_judged_with_other_faults() -> None:
     text = MATRIX.replace('default = "tf2.18-py3.11"', 'default = "tf2.18-py3.9"')
     faults = faults_of(text.replace("conda-forge", "conda forge"))
     assert [fault.split(":")[0] for fault in faults] == [

@@ -1,4 +1,4 @@
-"""render: the files parse back to what the lock says, and broken templates are told by line."""
+"""render: the files parse back to what the lock says, and broken templates are reported by line."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_other_files() -> None:
         ("\n{{ 1 / 0 }}", r"templates/x\.j2, line 2: division by zero"),
     ],
 )
-def test_a_broken_template_is_told_by_line(template: str, message: str) -> None:
+def test_a_broken_template_is_reported_by_line(template: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         make_renderer({"x": template})(cell(), lock_of(cell()))
 

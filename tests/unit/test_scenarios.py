@@ -31,7 +31,7 @@ def test_every_scenario_is_tried_and_every_one_tried_is_known() -> None:
 
 
 class Machine:
-    """Stands for the build and for uv."""
+    """Replaces the build and uv."""
 
     def __init__(self, completed: Completed) -> None:
         self.completed = completed
@@ -87,7 +87,7 @@ def test_the_lock_comes_first_then_what_a_user_asks_for(monkeypatch: pytest.Monk
     assert machine.env["UV_DEFAULT_INDEX"] == SETTINGS.index_url
 
 
-def test_uv_failing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uv_failing_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     failed = Completed(code=1, stdout="", stderr="  x No solution found when resolving dependencies")
     with pytest.raises(UnsolvableError, match="No solution"):
         made(monkeypatch, failed)

@@ -1,4 +1,4 @@
-"""Groups side by side: order, what can't be had, and an end that ends both."""
+"""Groups at the same time: their order, what is not available, and an end that ends both."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def capability(name: str, service: str = "") -> Capability:
 
 
 class Suite:
-    """Stands for the processes: each group passes, after what it is told to do."""
+    """Replaces the processes: each group passes, after what the test sets."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        self.told: list[Observation] = []
+        self.reported: list[Observation] = []
         self.scratches: list[str] = []
         self.act: Try = lambda _capability, _place: None
         monkeypatch.setattr(runs, "try_together", self.try_together)
@@ -56,12 +56,12 @@ class Suite:
         )
 
     def try_together(
-        self, group: list[Capability], place: ProcessSetup, told: Callable[[Observation], None]
+        self, group: list[Capability], place: ProcessSetup, report: Callable[[Observation], None]
     ) -> list[str] | None:
         self.scratches.append(place.scratch.name)
         for one in group:
             self.act(one, place)
-            told(Observation(name=one.key, observed=Observed.PASSED))
+            report(Observation(name=one.key, observed=Observed.PASSED))
         return ["Apple M1"] if group[0].name == "a.gpu" else None
 
     def make_scenario(
@@ -91,13 +91,13 @@ class Suite:
         made = [
             [capability(name, "s3" if "s3" in name else "") for name in group.split()] for group in groups
         ]
-        runs = Runs(request, self.place, self.told.append)
+        runs = Runs(request, self.place, self.reported.append)
         self.faults = runs.faults
         return runs.run(made)
 
     @property
     def names(self) -> list[str]:
-        return [observation.name for observation in self.told]
+        return [observation.name for observation in self.reported]
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_one_after_another(suite: Suite) -> None:
     assert suite.scratches == ["group-0", "group-1", "group-2"]
 
 
-def test_others_begin_after_the_first_capability_and_beside_the_rest(suite: Suite) -> None:
+def test_others_begin_after_the_first_capability_and_during_the_rest(suite: Suite) -> None:
     others_began = threading.Event()
 
     def act(one: Capability, _place: ProcessSetup) -> None:
@@ -129,7 +129,7 @@ def test_others_begin_after_the_first_capability_and_beside_the_rest(suite: Suit
 @pytest.mark.parametrize("side_by_side", [True, False])
 def test_what_cant_be_had_is_not_verified(suite: Suite, *, side_by_side: bool) -> None:
     suite.run("a.one", "a.s3-read a.s3-list", "a.last", side_by_side=side_by_side)
-    found = {observation.name: observation for observation in suite.told}
+    found = {observation.name: observation for observation in suite.reported}
     assert found["a.s3-read"].observed is found["a.s3-list"].observed is Observed.SKIPPED
     assert found["a.s3-read"].error == "no s3"
     assert suite.faults == ["no s3"]
@@ -141,7 +141,7 @@ def test_prefixes_are_made_while_the_first_capability_compiles(suite: Suite) -> 
         if one.name == "a.one":
             assert suite.all_made.wait(10)
 
-    suite.failing = "pandas"  # which is told when its turn comes
+    suite.failing = "pandas"  # which is reported when its turn comes
     suite.act = act
     suite.run("a.one", "a.after-pandas", "a.other", "a.after-numpy a.again-after-numpy")
     assert suite.ahead == [True]
@@ -176,7 +176,7 @@ def test_a_suite_that_cant_start_ends_both(suite: Suite, failing: str) -> None:
         suite.run("a.one", "a.other")
 
 
-def test_an_interrupt_reaches_the_group_beside(suite: Suite) -> None:
+def test_an_interrupt_reaches_the_other_group(suite: Suite) -> None:
     waiting = threading.Event()
 
     def act(one: Capability, place: ProcessSetup) -> None:

@@ -22,7 +22,7 @@ from metalock.smoke.setup import (
     SecondInstalls,
     SmokeRequest,
     equipped,
-    make_place,
+    make_setup,
     without_paths,
 )
 
@@ -45,7 +45,7 @@ def place(request_here: SmokeRequest, tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(place_module, "suite_tools", lambda _cache, _index: tmp_path / "tools")
     monkeypatch.setenv("SECRET", "token")
     (tmp_path / "scratch").mkdir()
-    return make_place(request_here, tmp_path / "scratch")
+    return make_setup(request_here, tmp_path / "scratch")
 
 
 def test_nothing_of_the_calling_shell_gets_in(place: ProcessSetup, tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_only_what_is_asked_for(request_here: SmokeRequest, only: str) -> None:
 
 
 def test_an_area_that_there_isnt(request_here: SmokeRequest) -> None:
-    with pytest.raises(NothingSelectedError, match="no capability of that name applies: nonsense"):
+    with pytest.raises(NothingSelectedError, match="no capability with that name applies"):
         select_capabilities(replace(request_here, only=("nonsense",)))
 
 

@@ -1,4 +1,4 @@
-"""adapters/uv: what uv is told, what it may know, and which wheel is taken of those that it names."""
+"""adapters/uv: what uv is given, what it may know, and which of the wheels that it names is taken."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ def test_a_spec_is_a_string() -> None:
 
 def test_python_is_no_conda_package_of_the_matrix() -> None:
     _, faults = read(values.read_conda_packages, {"python": "3.11.*"})
-    assert faults == ["x.python: the `python` of each stack says this"]
+    assert faults == ["x.python: expected as `python` of each stack"]
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_column_choices() -> None:
         (["1.0"], ['x[0]: expected a table, found the string "1.0"']),
         ([{"version": "1"}], ["x[0].python: missing"]),
         ({}, ["x.version: missing"]),
-        ({"version": "1", "watch": "jax"}, ["x.watch: stands without `unavailable`"]),
+        ({"version": "1", "watch": "jax"}, ["x.watch: expected together with `unavailable`"]),
         ({"version": "1", "unavaliable": "No."}, ['x.unavaliable: unknown key; did you mean "unavailable"?']),
         (
             {"version": "1", "unavailable": "No.", "watch": "a b"},
@@ -212,6 +212,6 @@ def test_column_faults(value: object, faults: list[str]) -> None:
 def test_packages_stand_once_and_are_no_columns() -> None:
     _, faults = read(values.read_pip_packages, {"Pillow": "*", "pillow": "<10", "NumPy": "*"})
     assert faults == [
-        "x.pillow: pillow stands here twice",
-        "x.NumPy: a column; expected in a stack, not among packages",
+        "x.pillow: pillow is named twice",
+        "x.NumPy: a column; expected in a stack, not in packages",
     ]

@@ -43,7 +43,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 class Machine:
-    """Stands for the build and the suite: notes what is asked, and does what it is told to."""
+    """Replaces the build and the suite: notes the calls, and does what the test sets."""
 
     def __init__(self) -> None:
         self.built: list[str] = []
@@ -115,12 +115,12 @@ def smoke_files(workspace: Workspace) -> list[str]:
 
 
 def environments(workspace: Workspace) -> list[str]:
-    """Those that were left, beside the lock files of runs."""
+    """Return the environments that were left, without the lock files of runs."""
     return sorted(path.name for path in (workspace.root / ".envs").glob("*/*") if path.is_dir())
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
-def test_evidence_is_written_beside_each_lock(workspace: Workspace, machine: Machine, jobs: int) -> None:
+def test_evidence_is_written_next_to_each_lock(workspace: Workspace, machine: Machine, jobs: int) -> None:
     assert run(workspace, jobs=jobs) == 0
     assert smoke_files(workspace) == sorted(ENVS)
     data = (workspace.envs / "linux-64" / ENVS[0] / SMOKE_FILE).read_bytes()
@@ -162,17 +162,17 @@ def test_known_evidence_is_judged_by_the_present_contract(workspace: Workspace, 
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_failure_is_told_and_the_others_go_on(
+def test_a_failure_is_reported_and_the_others_continue(
     workspace: Workspace, machine: Machine, capsys: pytest.CaptureFixture[str], jobs: int
 ) -> None:
     machine.broken = {ENVS[0]}
     assert run(workspace, jobs=jobs) == 4
     assert smoke_files(workspace) == sorted(ENVS[1:])
-    told = capsys.readouterr().out
-    assert "linux-64/tf2.18-py3.11: failed: the index is down\n     try later" in told
+    output = capsys.readouterr().out
+    assert "linux-64/tf2.18-py3.11: failed: the index is down\n     try later" in output
 
 
-def test_a_full_disk_is_told_and_the_others_go_on(
+def test_a_full_disk_is_reported_and_the_others_continue(
     workspace: Workspace, machine: Machine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fill(request: SmokeRequest) -> None:
@@ -185,7 +185,7 @@ def test_a_full_disk_is_told_and_the_others_go_on(
     assert "tf2.18-py3.12: failed: events.jsonl: No space left on device" in capsys.readouterr().out
 
 
-def test_a_surprise_is_told_and_kept(
+def test_a_surprise_is_reported_and_kept(
     workspace: Workspace, machine: Machine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     machine.observed = Observed.RAISED

@@ -1,4 +1,4 @@
-"""workspace, drift, scaffold, diff, report: what the files of a folder say, and what is told of it."""
+"""workspace, drift, scaffold, diff, report: what the files of a folder say, and what is reported."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_the_starter_is_a_right_matrix_and_overwrites_nothing(tmp_path: Path) ->
     )
     (tmp_path / "new" / "matrix.toml").write_text("mine")
     shutil.rmtree(tmp_path / "new" / "templates")
-    with pytest.raises(UsageError, match=r"matrix\.toml is there already"):
+    with pytest.raises(UsageError, match=r"matrix\.toml exists already"):
         write_starter(tmp_path / "new")
     assert (tmp_path / "new" / "matrix.toml").read_text() == "mine"
     assert not (tmp_path / "new" / "templates").exists()
@@ -211,7 +211,7 @@ def test_an_outcome_in_words() -> None:
         "  hint: try",
         "  nearest that works: osx-arm64/tf2.18-py3.11",
         "linux-64/old: removed, the matrix has no such environment",
-        "not tried after that failure: 1 environments; the next run does them",
+        "not tried after that failure: 1 environments; run the command again",
         "1 locked, 2 failed",
     ]
     assert outcome.exit_code == 4

@@ -1,4 +1,4 @@
-"""Read what the page of answers is made from: the locks of the matrix, and the evidence beside them."""
+"""Reading what the page of answers is made from: the locks of the matrix, and their evidence."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from metalock.workspace import Standing, Workspace
 
 
 def answers_text(workspace: Workspace) -> str:
-    """The page for a workspace."""
+    """Return the page for a workspace."""
     return page(own_questions(), contract(), places(workspace))
 
 
 def places(workspace: Workspace) -> list[TriedEnvironment]:
-    """Every environment whose lock stands, oldest TensorFlow first; evidence about another lock is none."""
+    """Return environments with a valid lock, oldest first; evidence about another lock is ignored."""
     cells = [cell for cell in workspace.cells() if cell.unavailable is None]
     found = (_place(workspace, cell) for cell in sorted(cells, key=_age))
     return [place for place in found if place is not None]

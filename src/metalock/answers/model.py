@@ -60,11 +60,11 @@ class Said:
     state: State
     expectation: Expectation
     error: str = ""
-    """As observed, else as expected; of what was skipped, why."""
+    """As observed, else as expected; the reason if it was skipped."""
 
     @property
     def key(self) -> tuple[str, ...]:
-        """Equal where one sentence tells both."""
+        """Return a key that is equal if one sentence describes both."""
         if self.state is State.UNEXPECTED:
             return (self.state, self.error)
         if self.state in (State.WORKS, State.SKIPPED, State.UNTRIED):
@@ -92,12 +92,12 @@ class Track:
 
     @property
     def is_plain(self) -> bool:
-        """It works wherever it was tried, and nothing else is expected anywhere."""
+        """Return whether it works wherever it was tried, and nothing else is expected anywhere."""
         return all(said.state in (State.WORKS, State.SKIPPED, State.UNTRIED) for said in self.all)
 
 
 def track_of(capability: Capability, platform: Platform, places: Iterable[TriedEnvironment]) -> Track:
-    """What is known of the capability in those of the places that are of the platform; oldest place first."""
+    """Return what is known of the capability in the environments of the platform, oldest stack first."""
     stacks: dict[str, dict[str, Said]] = {}
     for place in places:
         if place.platform is platform and _can_be_tried(capability, place):
@@ -110,7 +110,7 @@ def track_of(capability: Capability, platform: Platform, places: Iterable[TriedE
 
 
 def _can_be_tried(capability: Capability, place: TriedEnvironment) -> bool:
-    """Whether it applies; on a Mac's GPU nothing does without the plugin that brings it."""
+    """Return whether it applies; on a Mac's GPU, none does without the plugin that supports the GPU."""
     without_gpu = place.platform.is_macos and "tensorflow-metal" not in place.situation.versions
     return capability.applies(place.situation) and not (capability.device == GPU and without_gpu)
 
@@ -129,7 +129,7 @@ def _said(capability: Capability, place: TriedEnvironment) -> Said:
 
 
 def label(stack: str) -> str:
-    """How people call it.
+    """Return the name of the stack as people write it.
 
     >>> label("tf2.18"), label("mine")
     ('2.18', 'mine')
@@ -138,7 +138,7 @@ def label(stack: str) -> str:
 
 
 def span(names: Sequence[str], order: Sequence[str]) -> str:
-    """`2.9 to 2.15`, `2.9`, `2.9 and 2.11`: of neighbours only in an order, oldest first.
+    """Return `2.9 to 2.15`, `2.9` or `2.9 and 2.11`: ranges of neighbours in an order, oldest first.
 
     >>> span(["2.9", "2.11", "2.12"], ["2.9", "2.10", "2.11", "2.12"])
     '2.9 and 2.11 to 2.12'
@@ -149,5 +149,5 @@ def span(names: Sequence[str], order: Sequence[str]) -> str:
             runs[-1].append(name)
         else:
             runs.append([name])
-    told = [run[0] if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs]
-    return told[0] if len(told) == 1 else f"{', '.join(told[:-1])} and {told[-1]}"
+    spans = [run[0] if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs]
+    return spans[0] if len(spans) == 1 else f"{', '.join(spans[:-1])} and {spans[-1]}"

@@ -1,9 +1,9 @@
-"""The questions that people come with: tables of `questions.toml`, in the order of the page.
+"""The most frequent questions: tables of `questions.toml`, in the order of the page.
 
 [[question]]
-question = "…?"                 # a heading; where the contract asks the same, its capabilities are taken in
-verified-by = ["area", "area.name", "area.na*"]   # what tries it, beside those
-answer = "…"                    # by hand, before what is derived; says no more than the results carry
+question = "…?"                 # a heading; capabilities of the contract with this question are included
+verified-by = ["area", "area.name", "area.na*"]   # further capabilities that try it
+answer = "…"                    # by hand, before what is derived; says no more than the results support
 pages = { "…" = "compatibility/….md" }            # more of this repository, relative to the page
 
 [[question.claim]]
@@ -29,7 +29,7 @@ from metalock.parsing import parse_toml
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """Something that people say, and what decides whether it holds."""
+    """A common claim, and what decides whether it holds."""
 
     text: str
     decided_by: str
@@ -46,12 +46,12 @@ class Question:
     verified_by: tuple[str, ...] = ()
     answer: str = ""
     carried_by: str = ""
-    """What must have been tried for the answer to stand there."""
+    """The capability that must have been tried for the answer to be shown."""
     pages: Mapping[str, str] = field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
 
     def concerns(self, capability: Capability) -> bool:
-        """Whether the capability verifies it."""
+        """Return whether the capability verifies the question."""
         names = (capability.area, capability.name, capability.key)
         named = any(fnmatchcase(name, wanted) for name in names for wanted in self.verified_by)
         return named or capability.question == self.text
@@ -59,7 +59,7 @@ class Question:
 
 @cache
 def own_questions() -> tuple[Question, ...]:
-    """Those of metalock itself."""
+    """Return the questions of metalock itself."""
     path = resources.files("metalock.answers") / "questions.toml"
     return parse_questions(path.read_text(encoding="utf-8"))
 

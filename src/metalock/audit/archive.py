@@ -150,7 +150,7 @@ class Member:
         return self._more(size)
 
     def drain(self) -> None:
-        """Go on to the end, for the sake of its CRC."""
+        """Read to the end, so that its CRC is checked."""
         while self.read(CHUNK):
             pass
 

@@ -13,7 +13,7 @@ from metalock.audit.reports import optional_reason
 SHOWN = 6
 """Names that a page lists of one failure before it counts the rest."""
 INTRODUCTION = (
-    "Told from the wheels' own binaries, without a Mac: **loads** means that every library that the",
+    "Read from the wheels' own binaries, without a Mac: **loads** means that every library that the",
     "plugin links is found, and that every symbol that it takes from TensorFlow is exported. It does not",
     "mean that it runs, or computes rightly: a platform id that isn't registered, a crash in a call or",
     "wrong numbers can't be seen this way ([more](../audit.md)). `-`: no wheels for the same Python on this",
@@ -101,7 +101,7 @@ def to_page(entries: Sequence[GridEntry], command: str) -> str:
             + " |"
         )
     if older:
-        lines += ["", f"Older releases load beside none of these: {', '.join(map(markdown.text, older))}."]
+        lines += ["", f"Older releases load with none of these: {', '.join(map(markdown.text, older))}."]
     shown = [entry for entry in entries if entry.version in versions]
     return (
         "\n".join([*lines, "", "## What is missing", "", *_failures(_required(shown)), *_optional(shown)])
@@ -132,7 +132,7 @@ def _optional(entries: Iterable[GridEntry]) -> list[str]:
     if not counts:
         return []
     lines = [
-        f"- {markdown.code(path)}, {markdown.prose(reasons[path])}: loads beside {sum(found)} of {len(found)}"
+        f"- {markdown.code(path)}, {markdown.prose(reasons[path])}: loads with {sum(found)} of {len(found)}"
         for path, found in sorted(counts.items())
     ]
     return ["", "## Parts that are loaded on demand, or never", "", *lines]
@@ -146,7 +146,7 @@ def _failures(entries: Iterable[GridEntry]) -> list[str]:
     lines = []
     for (version, library, missing), tensorflows in sets.items():
         others = ", ".join(map(markdown.text, dict.fromkeys(tensorflows)))
-        lines.append(f"**{markdown.text(version)}**, {markdown.code(library)}, beside TensorFlow {others}:")
+        lines.append(f"**{markdown.text(version)}**, {markdown.code(library)}, with TensorFlow {others}:")
         lines.append("")
         lines += [f"- {markdown.code(name)}" for name in missing[:SHOWN]]
         if len(missing) > SHOWN:

@@ -17,11 +17,11 @@ class Inflated:
     """The member is found and its bytes are brought by zipfile, which reads them as if they were stored."""
 
     def __init__(self, archive: ZipFile, info: ZipInfo) -> None:
-        as_it_lies = copy(info)
-        as_it_lies.compress_type = ZIP_STORED
-        as_it_lies.file_size = info.compress_size
-        del as_it_lies.CRC  # which is that of the inflated bytes
-        self._deflated = archive.open(as_it_lies)
+        stored = copy(info)
+        stored.compress_type = ZIP_STORED
+        stored.file_size = info.compress_size
+        del stored.CRC  # which is that of the inflated bytes
+        self._deflated = archive.open(stored)
         self._inflate = isal_zlib.decompressobj(_NO_HEADER)
         self._name, self._wanted_crc = info.filename, info.CRC
         self._left = info.file_size

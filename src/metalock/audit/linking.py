@@ -58,7 +58,7 @@ def _merged(*parts: Iterable[str]) -> tuple[str, ...]:
 
 
 def _defines(image: Binary, version: str) -> bool:
-    """Return whether ld.so goes on with that version of the library.
+    """Return whether ld.so continues with that version of the library.
 
     It does not ask a library that defines none, but aborts if that has no version table either.
     """

@@ -162,5 +162,5 @@ def _placed(place: str, user: str, form: Format) -> Iterator[str]:
 
 
 def is_optional(kind: LinkKind) -> bool:
-    """Return whether the loader goes on without a library that is linked so."""
+    """Return whether the loader continues without a library that is linked this way."""
     return kind is LinkKind.WEAK

@@ -41,7 +41,7 @@ def _until(table: dict[str, list[str]], floor: Version | None) -> frozenset[str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
-    """The oldest machine that is promised: its loader's format and its floor; None stands for any."""
+    """The oldest machine that is promised: its loader's format and its floor; None means any."""
 
     format: Format
     floor: Version | None = None

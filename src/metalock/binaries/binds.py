@@ -96,7 +96,7 @@ _LOW_HALF, _HIGH_HALF = 0x0F, 0xF0
 def bound_imports(
     opcodes: View, libraries: tuple[str, ...], *, ordinal: int = 0, lazy: bool = False
 ) -> Iterator[Import]:
-    """Run bind opcodes for their symbols; lazy ones go on after an end, weak set no ordinal.
+    """Run bind opcodes for their symbols; lazy ones continue after an end, weak set no ordinal.
 
     A symbol that is bound at many places is given once for each time that it is named.
     """

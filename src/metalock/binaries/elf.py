@@ -120,7 +120,7 @@ class _Dynamic:
                 if size is not None and size > space:
                     break
                 return self._image.part(one.offset + inside, size or space, name)
-        raise InvalidBinary(f"{name} at address {address:#x} lies outside the loaded segments")
+        raise InvalidBinary(f"{name} at address {address:#x} is outside the loaded segments")
 
 
 def read(image: Image, size: int | None, *, imports: bool) -> Binary:

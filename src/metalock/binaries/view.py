@@ -33,7 +33,7 @@ def encode(name: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A named range of a buffer; `origin` is where its start lies in the binary."""
+    """A named range of a buffer; `origin` is the offset of its start in the binary."""
 
     buffer: Buffer = field(repr=False)
     start: int
@@ -56,7 +56,7 @@ class View:
     def part(self, offset: int, size: int, name: str) -> View:
         """Narrow to a range, which has to lie inside."""
         if offset < 0 or size < 0 or offset + size > len(self):
-            raise self.fail(f"{name} ({size} bytes) lies outside", offset)
+            raise self.fail(f"{name} ({size} bytes) is outside", offset)
         start = self.start + offset
         return View(self.buffer, start, start + size, self.origin + offset, name)
 
@@ -67,7 +67,7 @@ class View:
     def unpack(self, layout: Struct, offset: int = 0) -> tuple[Any, ...]:
         """Read one record."""
         if offset < 0 or offset + layout.size > len(self):
-            raise self.fail(f"record of {layout.size} bytes lies outside", offset)
+            raise self.fail(f"record of {layout.size} bytes is outside", offset)
         return layout.unpack_from(self.buffer, self.start + offset)
 
     def records(self, layout: Struct) -> Iterator[tuple[Any, ...]]:
@@ -138,5 +138,5 @@ class Image:
             inside = offset - view.origin
             if inside >= 0 and inside + size <= len(view):
                 return view.part(inside, size, name)
-        problem = f"{name} ({size} bytes) lies outside the file, or outside what was kept of it"
+        problem = f"{name} ({size} bytes) is outside the file, or outside what was kept of it"
         raise InvalidBinary(problem, offset=offset)

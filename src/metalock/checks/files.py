@@ -1,4 +1,4 @@
-"""Do the files under `envs/` and the README say what the matrix says? Needs no network."""
+"""Checks of `envs/`, the README and the page of answers against the matrix; no network is needed."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from metalock.workspace import Standing, Workspace
 README = "README.md"
 ANSWERS = "docs/answers.md"
 _DRIFT = {
-    Standing.MISSING: (CheckRule.MISSING, "`metalock env` locks it."),
-    Standing.STALE: (CheckRule.STALE, "`metalock env` locks it again."),
-    Standing.EDITED: (CheckRule.EDITED, "`metalock env` renders it again."),
-    Standing.BROKEN: (CheckRule.BROKEN, "`metalock env` locks it again."),
+    Standing.MISSING: (CheckRule.MISSING, "Run `metalock env` to lock it."),
+    Standing.STALE: (CheckRule.STALE, "Run `metalock env` to lock it again."),
+    Standing.EDITED: (CheckRule.EDITED, "Run `metalock env` to render it again."),
+    Standing.BROKEN: (CheckRule.BROKEN, "Run `metalock env` to lock it again."),
 }
 
 
 def check_drift(
     workspace: Workspace, cells: Sequence[Cell], orphans_of: Sequence[Platform]
 ) -> Iterator[Finding]:
-    """The folders of the available cells, and folders that no cell accounts for."""
+    """Yield a finding for each stale or missing environment, and each folder that no cell accounts for."""
     for cell in cells:
         if cell.unavailable is not None:
             continue
@@ -41,7 +41,7 @@ def check_drift(
             rule=CheckRule.ORPHAN,
             where=folder.relative_to(workspace.root).as_posix(),
             detail="no such environment in the matrix",
-            fix="`metalock env` takes it away.",
+            fix="Run `metalock env` to remove it.",
         )
 
 
@@ -65,15 +65,15 @@ def _check_table(workspace: Workspace) -> Iterator[Finding]:
 
 
 def check_readme(workspace: Workspace, known: Mapping[str, EnvStatus]) -> Iterator[Finding]:
-    """The generated table of the README beside the matrix, where it has the markers for one."""
+    """Yield a finding if the README has a generated table and it is not up to date."""
     path = workspace.root / README
     text = read_text(path) if path.exists() else ""
     if has_table(text) and with_table(text, list(workspace.cells()), known) != text:
         yield Finding(
             rule=CheckRule.TABLE,
             where=README,
-            detail="its table is not what the matrix gives",
-            fix=f"`metalock list --update {README}` writes it.",
+            detail="its table is not up to date",
+            fix=f"Run `metalock list --update {README}`.",
         )
 
 
@@ -92,12 +92,12 @@ def check_evidence(known: Mapping[str, EnvStatus], today: date) -> Iterator[Find
 
 
 def check_answers(workspace: Workspace, render: Callable[[], str]) -> Iterator[Finding]:
-    """The page of answers beside what it would be now, where there is one; it is rendered only then."""
+    """Yield a finding if the page of answers exists but is not up to date."""
     path = workspace.root / ANSWERS
     if path.exists() and read_text(path) != render():
         yield Finding(
             rule=CheckRule.ANSWERS,
             where=ANSWERS,
-            detail="it is not what the contract and the evidence give",
-            fix=f"`metalock answers --update {ANSWERS}` writes it.",
+            detail="it is not up to date with the contract and the evidence",
+            fix=f"Run `metalock answers --update {ANSWERS}`.",
         )

@@ -1,4 +1,4 @@
-"""Is the matrix still true of the index, and of itself?"""
+"""Checks of the matrix and its locks against the package index."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ READERS = 8
 def check_index(
     workspace: Workspace, cells: Sequence[Cell], *, jobs: int, reporter: Reporter
 ) -> list[Finding]:
-    """Every check that needs the index. Raises `FetchError` if it can't be read."""
+    """Run every check that needs the index. Raises `FetchError` if it cannot be read."""
     settings = read_settings()
     index = PackageIndex(settings.index_url, client=Client(reporter))
     states = [workspace.state(cell) for cell in cells if cell.unavailable is None]
@@ -46,7 +46,7 @@ def check_index(
 
 
 def check_unavailable(index: PackageIndex, cells: Sequence[Cell]) -> Iterator[Finding]:
-    """Everything called unavailable is asked for again, without the cut-off date."""
+    """Ask the index again for everything called unavailable, without the cut-off date."""
     for cell in cells:
         columns = [cell.tensorflow] if cell.unavailable is not None else cell.columns
         for column in columns:
@@ -66,12 +66,12 @@ def _appeared(index: PackageIndex, cell: Cell, column: Requirement) -> Iterator[
             rule=CheckRule.APPEARED,
             where=f'stack."{cell.stack}".{cell.platform}.{column.name} on Python {cell.python}',
             detail=f"the index has {files[-1]}{more}, though the matrix says: {column.unavailable}",
-            fix="Offer it, or narrow the version that is called unavailable.",
+            fix="Lock it, or narrow the version that is called unavailable.",
         )
 
 
 def check_locked_wheels(index: PackageIndex, locks: Sequence[tuple[Cell, Lock]]) -> Iterator[Finding]:
-    """Every locked wheel against its entry on the index; each wheel once."""
+    """Compare every locked wheel with its entry on the index; each wheel once."""
     seen: dict[str, tuple[Cell, Lock]] = {}
     for cell, lock in locks:
         for package in lock.pip:
@@ -81,19 +81,20 @@ def check_locked_wheels(index: PackageIndex, locks: Sequence[tuple[Cell, Lock]])
             where = f"{package.file} (envs/{cell.name} and others that lock it)"
             entry = index.find(package)
             if entry is None:
-                yield Finding(rule=CheckRule.GONE, where=where, detail="the index doesn't list it any more")
+                yield Finding(rule=CheckRule.GONE, where=where, detail="the index does not list it any more")
             elif entry.sha256 != package.sha256:
                 detail = f"locked sha256 {package.sha256}, the index says {entry.sha256}"
                 yield Finding(rule=CheckRule.CHANGED, where=where, detail=detail)
             elif entry.yanked:
-                fix = f"`metalock env --upgrade {package.name}` after ruling the version out in matrix.toml."
-                yield Finding(rule=CheckRule.YANKED, where=where, detail="yanked, says the index", fix=fix)
+                fix = f"Exclude the version in matrix.toml, then run `metalock env --upgrade {package.name}`."
+                detail = "the index says that it is yanked"
+                yield Finding(rule=CheckRule.YANKED, where=where, detail=detail, fix=fix)
 
 
 def check_pins(
     states: Sequence[CellState], resolver: PipResolver, *, jobs: int, reporter: Reporter
 ) -> Iterator[Finding]:
-    """Resolve the pip part of each cell whose lock can't vouch for its pins; nothing is written."""
+    """Resolve the pip part of each cell without a current lock, to find contradictions; write nothing."""
     doubtful = [s.cell for s in states if s.standing not in (Standing.CURRENT, Standing.EDITED)]
 
     def contradiction(cell: Cell) -> str | None:

@@ -7,22 +7,22 @@ Tables of `capabilities/*.toml`, one file an area, in the order that they are to
     question = "…?"                 # what people ask; capabilities of one question are answered together
     claim = "…"                     # what holds if it works
     devices = true                  # tried on the CPU and the GPU, as name@cpu and name@gpu
-    process = "name"                # in a process of its own, shared by those of the same name; before the
-                                    # first capability of a file, of all that stand in it
+    process = "name"                # in a process of its own, shared by those with this name; before the
+                                    # first capability of a file, for all capabilities of the file
     env = { NAME = "value" }        # with these variables, in a process of their own
     service = "s3"                  # with this server on loopback
     scenario = "pandas"             # in a prefix made for it, with a second install
-    needs = ["tensorflow-io"]       # where the lock has these; elsewhere there is nothing to try
+    needs = ["tensorflow-io"]       # applies if the lock has these
     seconds = 60                    # time limit
 
-    [[capability.expect]]           # the first whose `when` holds counts; where none does, it works
+    [[capability.expect]]           # the first whose `when` holds counts; if none does, it works
     when = { keras = ">=3", python = ">=3.9", platform = "osx-*", device = "gpu", tf-keras = "absent",
              cpu = "without avx512f" }
-    outcome = "unsupported"         # works; unsupported: not in this version; broken: there, and wrong
+    outcome = "unsupported"         # works; unsupported: not in this version; broken: exists, and is wrong
     error = "…"                     # a part of what is observed, for unsupported and broken
     instead = "…"                   # what to use, for unsupported
     source = "repo#number"          # for broken
-    why = "…"                       # the cause, where the error doesn't say it
+    why = "…"                       # the cause, if the error does not say it
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from metalock.platforms import Platform
 ABSENT = "absent"
 SECONDS = 60
 FIRST = "environment.toml"
-"""Tried before all else: a test that imports TensorFlow first bears the time that it takes."""
+"""Tried first, so that the time to import TensorFlow counts for its test."""
 _CPU = re.compile(r"(with|without) ([a-z0-9_]+)")
 _TEXTS = ("name", "question", "claim")
 _OPTIONAL_TEXTS = ("process", "service", "scenario")
@@ -58,9 +58,9 @@ class Expected(StrEnum):
 
     WORKS = "works"
     UNSUPPORTED = "unsupported"
-    """Not in this version; something else serves."""
+    """Not in this version; there is something to use instead."""
     BROKEN = "broken"
-    """There, and wrong."""
+    """It exists, and is wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,13 +70,13 @@ class Situation:
     platform: Platform
     python: str
     versions: Mapping[str, str]
-    """By normalized name; TensorFlow is `tensorflow` whichever distribution brings it."""
+    """By normalized name; TensorFlow is `tensorflow`, whichever distribution contains it."""
     instructions: frozenset[str] | None = None
-    """Instruction sets of the processor that matter, as Linux names them; None where they aren't known."""
+    """Instruction sets of the processor that matter, as Linux names them; None if they are not known."""
 
 
 def situation_of(lock: Lock, host: Mapping[str, object] | None = None) -> Situation:
-    """What the lock makes of a machine; `host`: what evidence says of it."""
+    """Return the situation of a lock on a machine; `host` is what evidence says of the machine."""
     versions = {package.name: package.version for package in lock.conda}
     versions |= {package.name: package.version for package in lock.pip}
     if "tensorflow-macos" in versions:
@@ -88,7 +88,7 @@ def situation_of(lock: Lock, host: Mapping[str, object] | None = None) -> Situat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """What is to be observed where `when` holds."""
+    """What is to be observed if `when` holds."""
 
     when: Mapping[str, str]
     outcome: Expected
@@ -99,7 +99,7 @@ class Expectation:
     why: str = ""
 
     def concerns(self, situation: Situation, device: str | None) -> bool:
-        """Whether every condition holds there."""
+        """Return whether every condition holds there."""
         return all(_holds(key, wanted, situation, device) for key, wanted in self.when.items())
 
 
@@ -128,17 +128,17 @@ WORKS = Expectation(when={}, outcome=Expected.WORKS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capability:
-    """Something that people want to do; on both devices it is two of them."""
+    """Something that people want to do; if it is tried on both devices, it is two capabilities."""
 
     name: str
     area: str
-    """The file it stands in."""
+    """The file that contains it."""
     question: str
     claim: str
     device: str | None = None
     env: Mapping[str, str]
     process: str = ""
-    """Empty for the one that most share."""
+    """Empty for the process that most share."""
     service: str = ""
     scenario: str = ""
     needs: tuple[str, ...] = ()
@@ -148,21 +148,21 @@ class Capability:
 
     @property
     def key(self) -> str:
-        """What its test is found by: `numbers.relu@gpu`."""
+        """Return the name by which its test is found: `numbers.relu@gpu`."""
         return f"{self.name}@{self.device}" if self.device else self.name
 
     def applies(self, situation: Situation) -> bool:
-        """Whether there is anything to try."""
+        """Return whether the lock has what the capability needs."""
         return all(name in situation.versions for name in self.needs)
 
     def expected(self, situation: Situation) -> Expectation:
-        """What the contract says of it there."""
+        """Return what the contract expects of it there."""
         return next((e for e in self.expectations if e.concerns(situation, self.device)), WORKS)
 
 
 @cache
 def contract() -> tuple[Capability, ...]:
-    """All of it, by area and then in the order written; raise `DataFileError` for a file with faults."""
+    """Return the contract, by area and then as written; raise `DataFileError` with the faults of a file."""
     found: list[Capability] = []
     folder = resources.files("metalock.evidence") / "capabilities"
     for path in sorted(folder.iterdir(), key=lambda path: (path.name != FIRST, path.name)):

@@ -24,17 +24,17 @@ from metalock.workspace import Standing, Workspace
 
 HEADER = """\
 # {env} for {platforms}, exported by `metalock export conda-lock`.
-# The wheels' URLs are those that one package index gave: not a file to commit.
+# The URLs of the wheels come from one package index: do not commit this file.
 # Use: conda-lock install --name {env} {file}
 # or:  micromamba create --name {env} --file {file}
 """
 
 
 def write_conda_lock(workspace: Workspace, cells: Sequence[Cell], path: Path, *, reporter: Reporter) -> bool:
-    """One file for all the cells, which are one environment's; False if it already held just that.
+    """Write one file for all the cells of an environment; return False if it was up to date.
 
-    Raises `UsageError` unless every lock is current, and `FetchError` unless the index still
-    has every locked wheel with its locked hash.
+    Raises `UsageError` unless every lock is current, and `FetchError` unless the index has every locked wheel
+    with its locked hash.
     """
     locks = _current_locks(workspace, cells)
     urls = find_wheels(PackageIndex(read_settings().index_url, client=Client(reporter)), locks, reporter)
@@ -42,12 +42,12 @@ def write_conda_lock(workspace: Workspace, cells: Sequence[Cell], path: Path, *,
     stripped = sum(public[file] != url for file, url in urls.items())
     if stripped:
         reporter.note(
-            f"credentials, tokens or queries left out of {stripped} wheel URLs: pip must know them itself"
+            f"credentials, tokens or queries left out of {stripped} wheel URLs: configure them for pip"
         )
     for cell in cells:
         if cell.variables:
             reporter.note(
-                f"{cell.name}: conda-lock.yml can't hold variables: set {', '.join(cell.variables)}"
+                f"{cell.name}: conda-lock.yml cannot hold variables: set {', '.join(cell.variables)} yourself"
             )
     platforms = ", ".join(sorted(lock.platform for lock in locks))
     header = HEADER.format(env=cells[0].env, platforms=platforms, file=path.name)
@@ -60,16 +60,18 @@ def _current_locks(workspace: Workspace, cells: Sequence[Cell]) -> list[Lock]:
     faults = [f"{s.cell.name}: {s.reason}" for s in states if s.standing is not Standing.CURRENT]
     if faults:
         raise UsageError(
-            "\n".join(["only locks that are up to date are exported:", *(f"  {fault}" for fault in faults)]),
-            hint=f"`metalock env --env {cells[0].env}` brings them up to date.",
+            "\n".join(
+                ["only locks that are up to date can be exported:", *(f"  {fault}" for fault in faults)]
+            ),
+            hint=f"Run `metalock env --env {cells[0].env}`.",
         )
     return [state.lock for state in states if state.lock is not None]
 
 
 def find_wheels(index: PackageIndex, locks: Sequence[Lock], reporter: Reporter) -> dict[str, str]:
-    """File name to URL of every locked wheel.
+    """Return the URL of every locked wheel, by file name.
 
-    Raises `FetchError` with all that the index doesn't list, or lists with another hash.
+    Raises `FetchError` with all wheels that the index does not list, or lists with another hash.
     """
     packages = sorted({package for lock in locks for package in lock.pip}, key=lambda p: (p.file, p.sha256))
     urls: dict[str, str] = {}
@@ -79,7 +81,7 @@ def find_wheels(index: PackageIndex, locks: Sequence[Lock], reporter: Reporter) 
         for package in packages:
             entry = index.find(package)
             if entry is None:
-                faults.append(f"{package.file}: the index doesn't list it")
+                faults.append(f"{package.file}: the index does not list it")
             elif (entry.sha256 or "").lower() != package.sha256:
                 stated = entry.sha256 or "none"
                 faults.append(f"{package.file}: locked sha256 {package.sha256}, the index says {stated}")
@@ -90,8 +92,8 @@ def find_wheels(index: PackageIndex, locks: Sequence[Lock], reporter: Reporter) 
         reporter.finish()
     if faults:
         raise FetchError(
-            "\n".join(["the index doesn't have what is locked:", *(f"  {fault}" for fault in faults)]),
-            hint="`metalock env --upgrade PACKAGE` locks what the index has now.",
+            "\n".join(["the index does not have what is locked:", *(f"  {fault}" for fault in faults)]),
+            hint="Run `metalock env --upgrade PACKAGE` to lock what the index has now.",
         )
     return urls
 
@@ -112,12 +114,12 @@ def public_url(url: str) -> str:
 def to_conda_lock(
     locks: Sequence[Lock], urls: Mapping[str, str], channels: Sequence[str], source: str
 ) -> str:
-    """The text that conda-lock writes for these locks; `urls` by wheel file name."""
+    """Return the text that conda-lock writes for these locks; `urls` by wheel file name."""
     packages = [_conda_entry(package, lock) for lock in locks for package in lock.conda]
     packages += [_pip_entry(package, lock, urls[package.file]) for lock in locks for package in lock.pip]
     metadata = {
         "content_hash": {str(lock.platform): lock_digest(lock) for lock in sorted(locks, key=_platform)},
-        # as a table: from a string, conda-lock would look for its parts in this machine's variables
+        # a table, since in a string conda-lock would look for values of this machine's variables
         "channels": [{"url": channel, "used_env_vars": ()} for channel in channels],
         "platforms": [str(lock.platform) for lock in sorted(locks, key=_platform)],
         "sources": [source],
@@ -153,7 +155,7 @@ def _conda_entry(package: CondaPackage, lock: Lock) -> dict[str, object]:
 
 
 def _pip_entry(package: PipPackage, lock: Lock, url: str) -> dict[str, object]:
-    """Without dependencies: the lock is whole, and this format's installers run pip with `--no-deps`."""
+    """Return an entry without dependencies, since installers of this format run pip with `--no-deps`."""
     return {
         "name": package.name,
         "version": package.version,
@@ -167,7 +169,7 @@ def _pip_entry(package: PipPackage, lock: Lock, url: str) -> dict[str, object]:
 
 
 def to_dependencies(depends: Sequence[str]) -> dict[str, str]:
-    """Match specs by name; a name's version specs are joined, and a build, if any, comes last.
+    """Return match specs by name; a name's version specs are joined, and a build, if any, is last.
 
     >>> to_dependencies(["python >=3.9", "python", "libgcc 16.1.0 ha9f2e26_2", "tzdata"])
     {'python': '>=3.9', 'libgcc': '16.1.0 ha9f2e26_2', 'tzdata': ''}
@@ -184,7 +186,7 @@ def to_dependencies(depends: Sequence[str]) -> dict[str, str]:
 
 @contextmanager
 def _side_effects_undone() -> Iterator[None]:
-    """Importing conda-lock sets CONDA_ROOT for conda, and warns of what it vendors."""
+    """Undo that importing conda-lock sets CONDA_ROOT, and silence warnings of its vendored code."""
     before = os.environ.get("CONDA_ROOT")
     try:
         with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""What a lock holds, and the digests that tell whether it still stands."""
+"""What a lock holds, and the digests that show whether it is still valid."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class CondaPackage:
     """A conda package by its repodata record (CEP 36), as the channel published it."""
 
     channel: str
-    """The channel's own URL, never a mirror's; without a slash at its end."""
+    """The channel's own URL, never a mirror's, without a slash at its end."""
     record: Mapping[str, object]
 
     @property
@@ -59,18 +59,18 @@ class CondaPackage:
 
     @property
     def depends(self) -> tuple[str, ...]:
-        """Match specs (CEP 29), in the record's order."""
+        """Return the match specs (CEP 29), in the record's order."""
         depends = self.record.get("depends")
         return tuple(str(spec) for spec in depends) if isinstance(depends, list) else ()
 
     @property
     def needs(self) -> frozenset[str]:
-        """The names of what this depends on."""
+        """Return the names of the packages that this one depends on."""
         return frozenset(name[0] for spec in self.depends if (name := _SPEC_NAME.search(spec)))
 
     @property
     def needs_python(self) -> bool:
-        """Whether this package installs into `site-packages`, where pip would see it."""
+        """Return whether this package installs into `site-packages`, where pip would see it."""
         return "python" in self.needs
 
 
@@ -100,13 +100,13 @@ class Lock:
     pip: tuple[PipPackage, ...]
 
     def pip_version(self, name: str) -> str | None:
-        """The locked version of a distribution, if it is there."""
+        """Return the locked version of a distribution, if it is locked."""
         return next((package.version for package in self.pip if package.name == name), None)
 
     def conda_in_link_order(self) -> tuple[CondaPackage, ...]:
-        """Dependencies first, else by name: clients link an `@EXPLICIT` file from top to bottom.
+        """Return dependencies first, else by name: clients link an `@EXPLICIT` file from top to bottom.
 
-        Where packages need each other, such as Python and pip, those that Python needs give way.
+        If packages need each other, such as Python and pip, Python comes first.
         """
         packages = {package.name: package for package in self.conda}
         graph = {name: sorted(p.needs & packages.keys() - {name}) for name, p in packages.items()}
@@ -122,7 +122,7 @@ class Lock:
 
 
 def _acyclic(graph: dict[str, list[str]]) -> TopologicalSorter[str]:
-    """A prepared sorter; an edge of each cycle is taken out of `graph`."""
+    """Return a prepared sorter, after removing an edge of each cycle from `graph`."""
     while True:
         sorter = TopologicalSorter(graph)
         try:
@@ -136,7 +136,7 @@ def _acyclic(graph: dict[str, list[str]]) -> TopologicalSorter[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upgrade:
-    """Which locked versions need not hold."""
+    """Which locked versions may change."""
 
     everything: bool = False
     packages: tuple[str, ...] = ()
@@ -145,18 +145,18 @@ class Upgrade:
         return self.everything or bool(self.packages)
 
     def frees(self, name: str) -> bool:
-        """Whether the package of that name may move."""
+        """Return whether the package with that name may change its version."""
         return self.everything or canonicalize_name(name) in self.packages
 
 
 def digest_of(value: object) -> str:
-    """Sha256 of the value's canonical JSON."""
+    """Return the sha256 of the value's canonical JSON."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def cell_inputs(cell: Cell) -> str:
-    """The digest of all that a cell's lock is solved from, and of nothing else."""
+    """Return the digest of everything that a cell's lock is solved from, and of nothing else."""
     constraints = {"constraints": dict(cell.constraints)} if cell.constraints else {}
     return digest_of(
         {

@@ -28,7 +28,7 @@ class CondaSolver(Protocol):
 
 
 def conda_request(cell: Cell) -> CondaRequest:
-    """The conda part of a cell as a question that other cells may ask too."""
+    """Return the conda part of a cell as a request that other cells may share."""
     return CondaRequest(
         platform=cell.platform,
         floor=cell.floor,
@@ -76,7 +76,7 @@ class Locker:
             self._parts[request, _hashes(part)] = part
 
     def lock(self, state: CellState) -> Lock:
-        """A lock for the cell, near to the one it had. Raises `UnsolvableError` or `ToolError`."""
+        """Return a lock for the cell, near to its present one. Raises `UnsolvableError` or `ToolError`."""
         cell, old = state.cell, state.lock
         conda = self._conda_part(cell, old)
         python = next(package.version for package in conda if package.name == "python")
@@ -137,7 +137,7 @@ class Locker:
     def _solve(
         self, request: CondaRequest, held: Sequence[CondaPackage]
     ) -> tuple[CondaPackage, ...] | MetalockError:
-        """The part, or why there is none; once a server has failed, nobody waits for it again."""
+        """Return the conda part, or the error; once a server has failed, it is not asked again."""
         try:
             return self._conda().solve(request, held)
         except ToolError as error:
@@ -147,13 +147,13 @@ class Locker:
             return error
 
     def _conda(self) -> CondaSolver:
-        """Under the mutex: opened when first needed, and then for good."""
+        """Return the solver, which is opened when first needed; the caller holds the mutex."""
         if self._solver is None:
             self._solver = self._open_conda()
         return self._solver
 
     def _wheels(self, request: PipRequest, held: Mapping[str, str]) -> tuple[ResolvedWheel, ...]:
-        """From the index; where that fails and the channel isn't asked or reached either, from uv's cache."""
+        """Resolve with the index; if that fails, and the channel is not used either, with uv's cache."""
         try:
             return self._pip.resolve(request, held)
         except FetchError:
@@ -169,7 +169,7 @@ def _hashes(packages: Iterable[CondaPackage]) -> tuple[str, ...]:
 
 
 def _with_exact(constraints: Mapping[str, str], versions: Mapping[str, str]) -> dict[str, str]:
-    """The constraints, and that each package of `versions` is exactly of that version."""
+    """Return the constraints, with each package of `versions` fixed to that version."""
     exact = {name: f"=={version}" for name, version in versions.items()}
     return {
         name: ",".join(filter(None, (constraints.get(name), exact.get(name))))
@@ -178,16 +178,16 @@ def _with_exact(constraints: Mapping[str, str], versions: Mapping[str, str]) -> 
 
 
 def _files(lock: Lock) -> Iterator[tuple[str, str, str]]:
-    """Name, file and sha256 of each package."""
+    """Yield name, file and sha256 of each package."""
     yield from ((p.name, p.url, p.sha256) for p in lock.conda)
     yield from ((p.name, p.file, p.sha256) for p in lock.pip)
 
 
 def _replaced(name: str, file: str, locked: str, offered: str) -> FetchError:
-    """A published file never changes, so one that did is a fault of the server, or worse."""
+    """Return the error for a published file that changed, which must not happen."""
     return FetchError(
         f"{file} is locked with sha256 {locked}, and the server now says {offered}",
-        hint=f"If that is right, `metalock env --upgrade {name}` takes it.",
+        hint=f"If the new file is right, run `metalock env --upgrade {name}`.",
     )
 
 
@@ -201,14 +201,14 @@ def _both_install(name: str, pip_version: str, conda_version: str) -> Unsolvable
 def open_conda_solver(
     workspace: Workspace, settings: Settings, *, offline: bool, reporter: Reporter
 ) -> CondaSolver:
-    """The channels, or, offline or where they can't be reached, the records that the locks hold."""
+    """Return a solver for the channels; offline, or if they do not answer, one for the records in locks."""
     solver = ChannelSolver(settings, settings.cache / "repodata", reporter)
     if not offline:
         channel = solver.unreachable(workspace.matrix.channels)
         if channel is None:
             return solver
         reporter.note(
-            f"conda channel {channel} can't be reached: solving as with --offline, "
+            f"conda channel {channel} cannot be reached: solving as with --offline, "
             "from the records that the locks in envs/ hold"
         )
     return RecordSolver(settings, (package for _, lock in workspace.locks() for package in lock.conda))
@@ -222,7 +222,7 @@ def make_locker(
     reporter: Reporter,
     settings: Settings | None = None,
 ) -> Locker:
-    """A locker on this machine's settings; whether the channel answers is asked when first needed."""
+    """Return a locker with this machine's settings; the channel is first asked when it is needed."""
     settings = settings or read_settings()
     return Locker(
         lambda: open_conda_solver(workspace, settings, offline=offline, reporter=reporter),

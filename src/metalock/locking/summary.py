@@ -1,4 +1,4 @@
-"""What a run did, in words."""
+"""The result of a locking run, as lines of text."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from metalock.workspace import Workspace
 
 
 def outcome_lines(outcome: LockOutcome, cells: Sequence[Cell], working: Sequence[str]) -> list[str]:
-    """Failures first, each with the nearest environment of those `working`, then the count."""
+    """Return the failures, each with the nearest environment of those `working`, then the counts."""
     by_name = {cell.name: cell for cell in cells}
     lines = []
     first_of = {str(error): name for name, error in sorted(outcome.failed.items(), reverse=True)}
-    likewise = [
+    same_failure = [
         name
         for name, error in sorted(outcome.failed.items())
         if isinstance(error, ToolError) and first_of[str(error)] != name
     ]
     for name, error in sorted(outcome.failed.items()):
-        if name in likewise:
+        if name in same_failure:
             continue
         lines.append(f"{name}: {error}")
         if error.hint:
@@ -34,11 +34,11 @@ def outcome_lines(outcome: LockOutcome, cells: Sequence[Cell], working: Sequence
         lines.append(f"{name}: removed, the matrix has no such environment")
         if left:
             lines.append(f"  kept: {', '.join(left)}; delete envs/{name} if you do not need them")
-    if likewise:
-        lines.append(f"failed likewise: {', '.join(likewise)}")
+    if same_failure:
+        lines.append(f"failed with the same error: {', '.join(same_failure)}")
     if outcome.not_tried:
         lines.append(
-            f"not tried after that failure: {len(outcome.not_tried)} environments; the next run does them"
+            f"not tried after that failure: {len(outcome.not_tried)} environments; run the command again"
         )
     counts = [
         (len(outcome.locked), "locked"),
@@ -51,7 +51,7 @@ def outcome_lines(outcome: LockOutcome, cells: Sequence[Cell], working: Sequence
 
 
 def next_step(workspace: Workspace, cells: Sequence[Cell]) -> str | None:
-    """The command that uses the default environment, where one platform was asked for."""
+    """Return the command that creates the default environment, if one platform was selected."""
     platforms = {cell.platform for cell in cells}
     if len(platforms) != 1:
         return None

@@ -1,4 +1,4 @@
-"""A `Matrix` to its cells: every stack, platform and Python, the unavailable ones with their reason."""
+"""Expanding a `Matrix` to its cells: every stack, platform and Python, also the unavailable ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def expand(matrix: Matrix) -> Iterator[Cell]:
-    """Cells in the order of the file; platforms, then Pythons ascending, within a stack."""
+    """Yield the cells in the order of the file; within a stack by platform, then by Python ascending."""
     for row in matrix.rows:
         for python in row.pythons:
             yield _cell(matrix, row, python)
@@ -59,10 +59,10 @@ def _columns(row: Row, python: str) -> Iterator[Requirement]:
 def select(
     cells: Iterable[Cell], *, platforms: Sequence[Platform] = (), envs: Sequence[str] = ()
 ) -> list[Cell]:
-    """The cells of those platforms and environments (all, where none is named).
+    """Return the cells of those platforms and environments (all, if none is named).
 
-    Raises `UsageError` for an environment that the matrix doesn't have, and
-    `NothingSelectedError` where the platforms don't have it.
+    Raises `UsageError` for an environment that the matrix does not have, and
+    `NothingSelectedError` if the platforms do not have it.
     """
     cells = list(cells)
     known = {cell.env for cell in cells}
@@ -70,19 +70,19 @@ def select(
         if env not in known:
             raise UsageError(
                 f"no environment {env!r} in the matrix{did_you_mean(env, known)}",
-                hint="`metalock list` shows them all.",
+                hint="Run `metalock list` to see all environments.",
             )
     chosen = [c for c in cells if (not platforms or c.platform in platforms) and (not envs or c.env in envs)]
     if not chosen:
         raise NothingSelectedError(
             "nothing selected: the matrix has no such environment on that platform",
-            hint="`metalock list` shows which environments each platform has.",
+            hint="Run `metalock list` to see the environments of each platform.",
         )
     return chosen
 
 
 def require_available(cells: Sequence[Cell]) -> list[Cell]:
-    """Those that can be had; raise `NothingSelectedError` with the reasons if none can."""
+    """Return the available cells; raise `NothingSelectedError` with the reasons if there is none."""
     available = [cell for cell in cells if cell.unavailable is None]
     if not available:
         reasons = "; ".join(f"{cell.name}: {cell.unavailable}" for cell in cells)

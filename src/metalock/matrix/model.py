@@ -1,4 +1,4 @@
-"""The words of the matrix: what a person may write, parsed and checked."""
+"""What `matrix.toml` can say: a matrix, its rows and their cells, parsed and checked."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ class Choice:
     """PEP 440, normalised; empty for any version."""
     python: SpecifierSet | None = None
     unavailable: str | None = None
-    """Why this can't be had there; None where it can."""
+    """Why this is unavailable there; None if it is available."""
     watch: tuple[str, str] | None = None
-    """The distribution and specifier whose first fitting wheel would end that; the column's own, if None."""
+    """The distribution and specifier to watch for a first wheel that fits; the column's own, if None."""
 
     def admits(self, python: str) -> bool:
-        """Whether this is for that Python."""
+        """Return whether this is for that Python."""
         return self.python is None or self.python.contains(python)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A stack as one platform offers it."""
+    """A stack on one platform."""
 
     stack: str
     platform: Platform
@@ -64,9 +64,9 @@ class Matrix:
     exclude_newer: str
     """UTC, `2026-08-21T00:00:00Z`."""
     conda_packages: Mapping[str, str]
-    """Conda name to version spec, beside Python."""
+    """Version specs by conda name, without Python."""
     from_conda: tuple[str, ...]
-    """PEP 503 names of which conda's copy is kept where both would install one."""
+    """PEP 503 names of packages that conda installs if both conda and pip would."""
     rows: tuple[Row, ...]
     """In the file's order, by platform within a stack."""
     defaults: Mapping[Platform, str]
@@ -74,13 +74,13 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
-    """One column of one cell: what is wanted, or why it can't be had."""
+    """One column of one cell: what is required, or why it is unavailable."""
 
     name: str
     specifier: str
     unavailable: str | None = None
     watched: tuple[str, str] = ("", "")
-    """Distribution and specifier of which no wheel fits, as long as this is unavailable."""
+    """Distribution and specifier that no wheel satisfies, as long as this is unavailable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,28 +98,28 @@ class Cell:
     columns: tuple[Requirement, ...]
     conda: Mapping[str, str]
     pip: Mapping[str, str]
-    """The available columns and the packages for everyone: name to specifier."""
+    """The available columns and the packages of every environment: name to specifier."""
     constraints: Mapping[str, str] = field(default_factory=dict)
-    """Limits on what those require: name to specifier; asks for nothing by itself."""
+    """Limits on what those require: name to specifier; they install nothing by themselves."""
     from_conda: tuple[str, ...]
     variables: Mapping[str, str] = field(default_factory=dict)
     is_default: bool = False
 
     @property
     def name(self) -> str:
-        """`osx-arm64/tf2.18-py3.11`, as messages and folders say it."""
+        """Return the name that messages and folders use: `osx-arm64/tf2.18-py3.11`."""
         return f"{self.platform}/{self.env}"
 
     @property
     def tensorflow(self) -> Requirement:
-        """The column that holds TensorFlow."""
+        """Return the column that holds TensorFlow."""
         return next(c for c in self.columns if c.name in TENSORFLOW_DISTRIBUTIONS)
 
     @property
     def unavailable(self) -> str | None:
-        """Why this whole environment can't be had: a cell without TensorFlow is none."""
+        """Return why this whole environment is unavailable: a cell needs TensorFlow."""
         return self.tensorflow.unavailable
 
     def column(self, name: str) -> Requirement | None:
-        """The column called `name`, if this stack has it."""
+        """Return the column called `name`, if this stack has it."""
         return next((c for c in self.columns if c.name == name), None)

@@ -1,4 +1,4 @@
-"""`matrix.toml` to a `Matrix`: strict, and with every fault in one report."""
+"""Reading `matrix.toml` into a `Matrix`: strictly, and with every fault in one report."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STACK_KEYS = ("python", *COLUMNS, "packages", "constraints", "variables")
 
 
 def parse_matrix(text: str, source: str = "matrix.toml") -> Matrix:
-    """Raise `MatrixError` with all faults of the file, each with its TOML path."""
+    """Return the matrix; raise `MatrixError` with all faults of the file, each with its TOML path."""
     try:
         table = parse_toml(text)
     except ValueError as error:
@@ -64,7 +64,7 @@ def _read_matrix(faults: Faults, table: Mapping[str, object]) -> Matrix:
 
 
 def _read_cutoff(faults: Faults, value: object) -> str:
-    """UTC: a local time, or a bare date, would mean another moment on another machine."""
+    """Return the cut-off in UTC; a local time or a bare date depends on the machine and is a fault."""
     if isinstance(value, datetime) and value.tzinfo is not None and value.year in YEARS:
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     expected = "expected a date-time with offset, such as 2026-08-21T00:00:00Z"
@@ -85,7 +85,7 @@ def require_past_cutoff(matrix: Matrix, today: date, source: str) -> None:
 
 
 def _read_platforms(faults: Faults, table: Mapping[str, object]) -> dict[Platform, tuple[str, str | None]]:
-    """Default floor and default environment of each platform."""
+    """Return the default floor and default environment of each platform."""
     platforms: dict[Platform, tuple[str, str | None]] = {}
     for key, value in (faults.take(table, "", "platform", dict) or {}).items():
         path = join("platform", key)
@@ -111,7 +111,7 @@ def _read_platforms(faults: Faults, table: Mapping[str, object]) -> dict[Platfor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Settings:
-    """What a stack, or a platform of it, says."""
+    """The settings of a stack, or of one platform of it."""
 
     pythons: tuple[str, ...] | None = None
     columns: Mapping[str, tuple[Choice, ...]] = field(default_factory=dict)
@@ -180,7 +180,7 @@ def _read_stacks(
 def _read_row(
     faults: Faults, stack: str, base: _Settings, platform: Platform, floor: str, own: object
 ) -> list[Row]:
-    """One row, or none where its stack is too faulty to make one."""
+    """Return one row, or none if its stack has too many faults."""
     stack_path = join("stack", stack)
     path = join(stack_path, platform)
     table = values.read_table(faults, own, path)
@@ -221,9 +221,9 @@ def _read_row(
 
 
 def _check_defaults(faults: Faults, matrix: Matrix) -> None:
-    """A default must be an environment of its platform that can be had.
+    """Note a fault for a default that is not an available environment of its platform.
 
-    Where the stack that it names has faults, there is no telling yet.
+    If the stack that it names has faults, this is not checked.
     """
     envs: dict[Platform, dict[str, bool]] = {}
     for cell in expand(matrix):

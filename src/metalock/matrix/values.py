@@ -1,4 +1,4 @@
-"""The leaves of `matrix.toml`: each reader returns a checked value, or notes why it can't."""
+"""The single values of `matrix.toml`: each reader returns a checked value, or notes a fault."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ VARIABLE_VALUE = re.compile(r"[A-Za-z0-9 _.,:;/=+@%-]*")
 
 @lru_cache(maxsize=4096)
 def normal_specifier(text: str) -> str:
-    """A PEP 440 specifier, its clauses sorted; a bare version or `2.18.*` means `==`, and `*` any version.
+    """Return a PEP 440 specifier with sorted clauses; a bare version or `2.18.*` means `==`, `*` any.
 
     Raises `InvalidSpecifier`.
 
@@ -44,11 +44,11 @@ def normal_specifier(text: str) -> str:
         if not clauses or any(clause.startswith("===") for clause in clauses):
             raise InvalidSpecifier(text) from None
         return ",".join(clauses)
-    return str(SpecifierSet(f"=={text}"))  # which refuses `2.18rc1.*`: a pre-release takes no `.*`
+    return str(SpecifierSet(f"=={text}"))  # refuses `2.18rc1.*`: a pre-release takes no `.*`
 
 
 def read_specifier(faults: Faults, value: object, path: str) -> str | None:
-    """A version specifier, normalised; empty for any version."""
+    """Return a normalised version specifier; it is empty for any version."""
     text = faults.of_kind(value, path, str)
     if text is None:
         return None
@@ -62,7 +62,7 @@ def read_specifier(faults: Faults, value: object, path: str) -> str | None:
 
 
 def read_reason(faults: Faults, value: object, path: str) -> str | None:
-    """A sentence for people; it is shown in tables, so it has one line."""
+    """Return a sentence for people, of one line, since it is shown in tables."""
     text = faults.of_kind(value, path, str)
     if text is not None and (not text.strip() or not text.isprintable()):
         faults.add(path, "expected the reason as one line of text")
@@ -71,7 +71,7 @@ def read_reason(faults: Faults, value: object, path: str) -> str | None:
 
 
 def read_pip_name(faults: Faults, value: object, path: str) -> str | None:
-    """A distribution's name in the form of PEP 503."""
+    """Return the name of a distribution in the form of PEP 503."""
     text = faults.of_kind(value, path, str)
     if text is None:
         return None
@@ -83,29 +83,29 @@ def read_pip_name(faults: Faults, value: object, path: str) -> str | None:
 
 
 def read_pip_packages(faults: Faults, value: object, path: str) -> dict[str, str]:
-    """Distribution name to specifier."""
+    """Return specifiers by the names of distributions."""
     packages = {}
     for key, spec in (faults.of_kind(value, path, dict) or {}).items():
         name = read_pip_name(faults, key, join(path, key))
         specifier = read_specifier(faults, spec, join(path, key))
         if name in COLUMNS:
-            faults.add(join(path, key), "a column; expected in a stack, not among packages")
+            faults.add(join(path, key), "a column; expected in a stack, not in packages")
         elif name in packages:
-            faults.add(join(path, key), f"{name} stands here twice")
+            faults.add(join(path, key), f"{name} is named twice")
         elif name is not None and specifier is not None:
             packages[name] = specifier
     return packages
 
 
 def read_conda_packages(faults: Faults, value: object, path: str) -> dict[str, str]:
-    """Conda package name to version spec (CEP 29)."""
+    """Return version specs (CEP 29) by the names of conda packages."""
     packages = {}
     for name, spec in (faults.of_kind(value, path, dict) or {}).items():
         where = join(path, name)
         if not CONDA_NAME.fullmatch(name):
             faults.add(where, "expected the name of a conda package, in lower case")
         elif name == "python":
-            faults.add(where, "the `python` of each stack says this")
+            faults.add(where, "expected as `python` of each stack")
         elif faults.of_kind(spec, where, str) is not None:
             if CONDA_SPEC.fullmatch(spec):
                 packages[name] = spec
@@ -117,7 +117,7 @@ def read_conda_packages(faults: Faults, value: object, path: str) -> dict[str, s
 
 
 def read_channel(faults: Faults, value: object, path: str) -> str | None:
-    """A channel's name or URL, without credentials."""
+    """Return a channel's name or URL; credentials in it are a fault."""
     text = faults.of_kind(value, path, str)
     if text is None:
         return None
@@ -129,7 +129,7 @@ def read_channel(faults: Faults, value: object, path: str) -> str | None:
 
 
 def read_pythons(faults: Faults, value: object, path: str) -> tuple[str, ...]:
-    """Python minor versions, ascending."""
+    """Return Python minor versions, ascending."""
     items = faults.of_kind(value, path, list)
     if items is None:
         return ()
@@ -142,7 +142,7 @@ def read_pythons(faults: Faults, value: object, path: str) -> tuple[str, ...]:
         if not PYTHON.fullmatch(version):
             faults.add(where, f'expected a Python such as "3.11", found {describe(version)}')
         elif version in found:
-            faults.add(where, f"{version} stands here twice")
+            faults.add(where, f"{version} is named twice")
         else:
             found.append(version)
     if not items:
@@ -151,7 +151,7 @@ def read_pythons(faults: Faults, value: object, path: str) -> tuple[str, ...]:
 
 
 def read_variables(faults: Faults, value: object, path: str) -> dict[str, str]:
-    """Environment variables; their values can't hold what a shell or YAML would read."""
+    """Return environment variables; values that a shell or YAML would interpret are a fault."""
     variables = {}
     for name, text in (faults.of_kind(value, path, dict) or {}).items():
         where = join(path, name)
@@ -167,7 +167,7 @@ def read_variables(faults: Faults, value: object, path: str) -> dict[str, str]:
 
 
 def read_floor(faults: Faults, value: object, path: str, platform: Platform) -> str | None:
-    """The oldest macOS, or glibc, that the environments support."""
+    """Return the oldest macOS, or glibc, that the environments support."""
     text = faults.of_kind(value, path, str)
     if text is not None and (fault := platform.floor_fault(text)):
         faults.add(path, f"{fault}, found {describe(text)}")
@@ -175,7 +175,7 @@ def read_floor(faults: Faults, value: object, path: str, platform: Platform) -> 
 
 
 def read_column(faults: Faults, value: object, path: str) -> tuple[Choice, ...]:
-    """A specifier, a table, or an array of tables of which the first that admits the Python counts."""
+    """Return the choices of a specifier, a table, or an array whose first table for a Python counts."""
     if isinstance(value, str):
         specifier = read_specifier(faults, value, path)
         return () if specifier is None else (Choice(specifier=specifier),)
@@ -212,7 +212,7 @@ def _read_choice(faults: Faults, value: object, path: str, required: tuple[str, 
     )
     watch = _read_watch(faults, table["watch"], join(path, "watch")) if "watch" in table else None
     if "watch" in table and "unavailable" not in table:
-        faults.add(join(path, "watch"), "stands without `unavailable`")
+        faults.add(join(path, "watch"), "expected together with `unavailable`")
     if specifier is None:
         return None
     return Choice(
@@ -224,7 +224,7 @@ def _read_choice(faults: Faults, value: object, path: str, required: tuple[str, 
 
 
 def _read_watch(faults: Faults, value: object, path: str) -> tuple[str, str] | None:
-    """Name and specifier of a requirement (PEP 508)."""
+    """Return name and specifier of a requirement (PEP 508)."""
     text = faults.of_kind(value, path, str)
     if text is None:
         return None
@@ -239,5 +239,5 @@ def _read_watch(faults: Faults, value: object, path: str) -> tuple[str, str] | N
 
 
 def read_table(faults: Faults, value: object, path: str) -> Mapping[str, object]:
-    """The table, or an empty one with a fault noted."""
+    """Return the table, or note a fault and return an empty one."""
     return faults.of_kind(value, path, dict) or {}

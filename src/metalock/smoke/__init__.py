@@ -1,1 +1,1 @@
-"""What works in an environment: a contract of capabilities, and the suite that tries them inside it."""
+"""How the capabilities of the contract are tried inside an environment."""

@@ -1,4 +1,4 @@
-"""TensorFlow's bytecode, which takes longer to compile than most capabilities to try: once a run, by two."""
+"""Compiling TensorFlow's bytecode, once per run and in two processes, since that takes long."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from metalock.smoke.process import POLL_SECONDS, ProcessSetup
 
 
 def pycache_of(scratch: Path) -> Path:
-    """Where the bytecode of a run goes, since none may be written into the prefix."""
+    """Return the folder for the bytecode of a run, since none may be written into the prefix."""
     return scratch / "pycache"
 
 
-def compile_ahead(place: ProcessSetup, unneeded: Callable[[], bool]) -> None:
+def compile_ahead(setup: ProcessSetup, unneeded: Callable[[], bool]) -> None:
     """Compile what the first process is about to import, until it is `unneeded`.
 
-    Whether it succeeds makes no difference but in time. Raises `ToolError` if the interpreter can't start.
+    A failure costs only time. Raises `ToolError` if the interpreter cannot start.
     """
-    command = [place.python, place.driver.with_name("compile_ahead.py")]
-    log = place.scratch / "compile-ahead.log"
-    with started(command, env=place.environment, cwd=place.scratch, log=log) as child:
+    command = [setup.python, setup.driver.with_name("compile_ahead.py")]
+    log = setup.scratch / "compile-ahead.log"
+    with started(command, env=setup.environment, cwd=setup.scratch, log=log) as child:
         while child.code(POLL_SECONDS) is None and not unneeded():
             pass
 
 
 def share_bytecode(prefix: Path, other: Path, pycache: Path) -> None:
-    """What was compiled for the one serves the other, as far as their files are the same.
+    """Link the bytecode compiled for one prefix into the cache of another, for files that are the same.
 
-    Python compares each source's time and size, and writes anew into another file, so that the links do
-    no harm. Processes may be compiling meanwhile: what they haven't finished is left out.
+    Python compares each source's time and size, and writes a changed one to a new file, so the links do
+    no harm. Processes may be compiling at the same time: files that they have not finished are left out.
     """
     compiled = pycache / prefix.absolute().relative_to("/")
     if compiled.is_dir():

@@ -1,4 +1,4 @@
-"""Capabilities in one process: what becomes of each, also if it takes the process along."""
+"""Trying capabilities in one process, also if a capability ends the process."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from metalock.evidence.model import Observation, Observed
 from metalock.parsing import as_table, parse_json
 
 START_SECONDS = 120
-"""Time limit for Python and pytest to come up, and again for TensorFlow."""
+"""Time limit for Python and pytest to start, and again for TensorFlow."""
 POLL_SECONDS = 0.05
 TAIL = 3000
 """Characters of the output that an error repeats."""
 MOST_OUTPUT = 8 << 20
 """Bytes at the end of a test's output that are searched for its cause."""
 END_SECONDS = 30
-"""Time limit for the interpreter to end once its last test did."""
+"""Time limit for the interpreter to end after its last test."""
 _LAST_WORDS = re.compile(
     r"Check failed|CHECK failed|Assertion failed|terminate called|terminating |Illegal|\] F\d|: F "
 )
@@ -57,19 +57,19 @@ class ProcessSetup:
 
 @dataclass(slots=True)
 class _Session:
-    """What the events of one process have told so far."""
+    """The state of one process, as its events report it."""
 
     since: float
-    """When the process, or the present test, began, or the last one ended."""
+    """When the process or the present test started, or the last test ended."""
     running: str | None = None
     output: int = 0
-    """Where the output of the present test begins."""
+    """Offset of the present test's output."""
     values: dict[str, dict[str, object]] = field(default_factory=dict)
     done: list[Observation] = field(default_factory=list)
     gpus: list[str] | None = None
 
     def take(self, event: dict[str, Any], now: float) -> Observation | None:
-        """Note an event; what became of a test, if it tells of its end."""
+        """Note an event, and return the observation if it ends a test."""
         match event["event"]:
             case "start":
                 self.running, self.since, self.output = event["name"], now, event["log"]
@@ -94,7 +94,7 @@ class _Session:
         return None
 
     def limit(self, limits: Mapping[str, int]) -> int:
-        """Seconds that the present step may take; the first test of a process imports TensorFlow too."""
+        """Return the seconds that this step may take; the first test of a process also imports TensorFlow."""
         if self.running is not None:
             return limits[self.running] + (0 if self.done else START_SECONDS)
         return END_SECONDS if self.done else START_SECONDS
@@ -102,19 +102,19 @@ class _Session:
 
 def try_together(
     capabilities: Sequence[Capability],
-    place: ProcessSetup,
-    told: Callable[[Observation], None],
+    setup: ProcessSetup,
+    report: Callable[[Observation], None],
     clock: Callable[[], float] = time.monotonic,
 ) -> list[str] | None:
-    """Try them one after another in a process, in a new one after a crash or a hang.
+    """Try capabilities one after another in a process, and in a new one after a crash or a hang.
 
-    `told` is given each observation as it comes. The names of the GPUs that TensorFlow saw come back, None
-    if it never got so far. Raises `ToolError` with the output if the suite itself can't start.
+    Calls `report` with each observation. Returns the names of the GPUs that TensorFlow saw, or None if it was
+    not imported. Raises `ToolError` with the output if the suite itself cannot start.
     """
     remaining = list(capabilities)
     gpus: list[str] | None = None
     while remaining:
-        session = _try_in_one_process(remaining, place, told, clock)
+        session = _try_in_one_process(remaining, setup, report, clock)
         done = {observation.name for observation in session.done}
         remaining = [capability for capability in remaining if capability.key not in done]
         gpus = session.gpus if session.gpus is not None else gpus
@@ -123,36 +123,36 @@ def try_together(
 
 def _try_in_one_process(
     capabilities: Sequence[Capability],
-    place: ProcessSetup,
-    told: Callable[[Observation], None],
+    setup: ProcessSetup,
+    report: Callable[[Observation], None],
     clock: Callable[[], float],
 ) -> _Session:
     limits = {capability.key: capability.seconds for capability in capabilities}
-    place.events.write_bytes(b"")
-    place.log.write_bytes(b"")
+    setup.events.write_bytes(b"")
+    setup.log.write_bytes(b"")
     session = _Session(since=clock())
     with (
-        started(place.command(limits), env=place.environment, cwd=place.scratch, log=place.log) as child,
-        place.events.open("rb") as stream,
+        started(setup.command(limits), env=setup.environment, cwd=setup.scratch, log=setup.log) as child,
+        setup.events.open("rb") as stream,
     ):
         unread = b""
         while True:
             code = child.code(POLL_SECONDS)
-            if place.interrupted():
+            if setup.interrupted():
                 raise KeyboardInterrupt
             *lines, unread = (unread + stream.read()).split(b"\n")
             for line in lines:
                 ended = _take(session, line, clock())
                 if ended is not None:
-                    told(ended)
+                    report(ended)
             if code is not None or clock() - session.since > session.limit(limits):
                 break
-    last = _cut_short(session, code, limits, place.log)
+    last = _cut_short(session, code, limits, setup.log)
     if last is not None:
         session.done.append(last)
-        told(last)
+        report(last)
     if not session.done:
-        raise ToolError(f"the smoke suite can't start in this environment:\n{_text(place.log)[-TAIL:]}")
+        raise ToolError(f"the smoke suite cannot start in this environment:\n{_text(setup.log)[-TAIL:]}")
     return session
 
 
@@ -167,7 +167,7 @@ def _take(session: _Session, line: bytes, now: float) -> Observation | None:
 def _cut_short(
     session: _Session, code: int | None, limits: Mapping[str, int], log: Path
 ) -> Observation | None:
-    """What became of the test that never ended."""
+    """Return the observation of the test that did not end, if there is one."""
     name = session.running
     if name is None:
         return None
@@ -188,6 +188,6 @@ def _text(path: Path, offset: int = 0) -> str:
 
 
 def _last_words(output: str) -> str:
-    """The line that says why: a failed check, else the last one before Python's own traceback."""
+    """Return the line with the cause: a failed check, else the last one before Python's own traceback."""
     lines = [line.strip() for line in output.partition("Fatal Python error")[0].splitlines() if line.strip()]
     return next((line for line in lines if _LAST_WORDS.search(line)), lines[-1] if lines else "")

@@ -1,4 +1,4 @@
-"""Run the suite in a prefix: what applies to its lock, and what shares a process."""
+"""A run of the suite in a prefix: which capabilities apply, and which share a process."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from metalock.evidence.text import clean_host, clean_observation
 from metalock.lock.text import lock_digest
 from metalock.progress import Reporter
 from metalock.smoke.schedule import Runs
-from metalock.smoke.setup import SmokeRequest, host_facts, make_place, without_paths
+from metalock.smoke.setup import SmokeRequest, host_facts, make_setup, without_paths
 
 
 def run_suite(request: SmokeRequest, reporter: Reporter) -> Evidence:
-    """Try every capability that applies; nothing is written into the prefix.
+    """Try every capability that applies, and return the evidence; nothing is written into the prefix.
 
-    Raises `NothingSelectedError` if none applies, `ToolError` if the suite can't run there.
+    Raises `NothingSelectedError` if none applies, `ToolError` if the suite cannot run there.
     """
     capabilities = select_capabilities(request)
     observations: list[Observation] = []
     with tempfile.TemporaryDirectory(prefix="metalock-smoke-") as name:
         scratch = Path(name).resolve()
-        place = make_place(request, scratch)
-        host = host_facts(place)
+        setup = make_setup(request, scratch)
+        host = host_facts(setup)
         base = str(host.pop("base"))
         situation = situation_of(request.lock, clean_host(host))
 
-        def told(observation: Observation) -> None:
-            observation = clean_observation(without_paths(observation, place, request.prefix, base))
+        def report(observation: Observation) -> None:
+            observation = clean_observation(without_paths(observation, setup, request.prefix, base))
             observations.append(observation)
             (result,) = judge([observation], situation)
             reporter.advance(observation.name, outcome_line(result))
 
         reporter.start(f"{request.prefix.name}: capabilities", len(capabilities))
-        runs = Runs(request, place, told)
+        runs = Runs(request, setup, report)
         try:
             gpus = runs.run(groups_of(capabilities))
         finally:
@@ -55,7 +55,7 @@ def run_suite(request: SmokeRequest, reporter: Reporter) -> Evidence:
 
 
 def select_capabilities(request: SmokeRequest) -> list[Capability]:
-    """What applies to the lock and was asked for."""
+    """Return the capabilities that apply to the lock and were asked for."""
     situation = situation_of(request.lock)
     chosen = [
         capability
@@ -65,14 +65,14 @@ def select_capabilities(request: SmokeRequest) -> list[Capability]:
     ]
     if not chosen:
         raise NothingSelectedError(
-            f"no capability of that name applies: {', '.join(request.only)}",
-            hint=f"The areas are {', '.join(dict.fromkeys(capability.area for capability in contract()))}.",
+            f"no capability with that name applies to this lock: {', '.join(request.only)}",
+            hint=f"Use an area: {', '.join(dict.fromkeys(capability.area for capability in contract()))}.",
         )
     return chosen
 
 
 def outcome_line(result: Result) -> str:
-    """An outcome, with what was expected where that is something else."""
+    """Return the outcome as a line, with what was expected if it is unexpected."""
     observation = result.observation
     seconds = f" ({observation.seconds:.1f} s)" if observation.seconds >= 1 else ""
     if result.is_surprise:
@@ -81,7 +81,7 @@ def outcome_line(result: Result) -> str:
 
 
 def groups_of(capabilities: Iterable[Capability]) -> list[list[Capability]]:
-    """Those that can share a process, in the order that they were written."""
+    """Return the capabilities in groups that can share a process, in the order of the contract."""
     groups: dict[tuple[object, ...], list[Capability]] = {}
     for capability in capabilities:
         key = (

@@ -1,4 +1,4 @@
-"""Environments after a second install: a lock's pip part, and on top of it what a person installs next."""
+"""Environments with a second install: the pip part of a lock, and on top of it what a user installs next."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCENARIOS: Mapping[str, tuple[str, ...]] = {
     "newest-numpy": ("numpy",),
     "newest-keras": ("keras",),
 }
-"""What `pip install --upgrade` is given, by the name that a capability has in `scenario`."""
+"""The arguments of `pip install --upgrade`, by the name of the scenario in a capability."""
 
 
 def make_scenario(
@@ -29,10 +29,10 @@ def make_scenario(
     exclude_newer: str,
     settings: Settings,
 ) -> Path:
-    """A venv of its own below `folder`, of the lock first and then the scenario; its interpreter comes back.
+    """Make a venv below `folder`, with the lock and then the scenario, and return its interpreter.
 
-    `interpreter` is that of the environment under test, which stays as it is. Nothing published after
-    `exclude_newer` is considered. Raises `FetchError` where a server fails, `ToolError` if uv can't do it.
+    `interpreter` is that of the environment under test, which is not changed. Nothing published after
+    `exclude_newer` is considered. Raises `FetchError` if a server fails, `ToolError` if uv fails.
     """
     prefix = folder / scenario
     built = build(

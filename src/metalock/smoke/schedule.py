@@ -1,4 +1,4 @@
-"""Groups of capabilities, one after another or two at a time."""
+"""The order in which groups of capabilities run, one after another or two at a time."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from metalock.smoke.process import ProcessSetup, try_together
 from metalock.smoke.setup import SecondInstalls, SmokeRequest, equipped
 
 Waiting = deque[tuple[int, list[Capability]]]
-"""Groups that nobody has begun, with their numbers."""
+"""Groups that are not started yet, with their numbers."""
 
 
 class Runs:
-    """One run of the suite: what has been told, and whether it is broken off."""
+    """One run of the suite: what has been reported, and whether it is interrupted."""
 
     def __init__(
-        self, request: SmokeRequest, place: ProcessSetup, told: Callable[[Observation], None]
+        self, request: SmokeRequest, setup: ProcessSetup, report: Callable[[Observation], None]
     ) -> None:
         self._request = request
         self._stop = threading.Event()
         self._begun = threading.Event()
         self._mutex = threading.Lock()
-        self._told = told
-        self._place = replace(place, interrupted=self._interrupted)
-        self._second_installs = SecondInstalls(request, place.scratch)
+        self._report_to = report
+        self._setup = replace(setup, interrupted=self._interrupted)
+        self._second_installs = SecondInstalls(request, setup.scratch)
         self._gpus: list[str] = []
         self.faults: list[str] = []
-        """Why something could not be tried, other than for want of a device."""
+        """Why something could not be tried, other than that there is no such device."""
 
     def run(self, groups: Sequence[list[Capability]]) -> list[str]:
-        """Try them all; the names of the GPUs that TensorFlow saw.
+        """Try all groups, and return the names of the GPUs that TensorFlow saw.
 
-        The first group is the largest. Beside it run the others, once TensorFlow's bytecode is compiled,
-        which its first capability shows; until then, half of that is compiled for it, and prefixes are made
-        for the others. Who is free takes the next.
+        The first group is the largest. The others run at the same time, once TensorFlow's bytecode is
+        compiled, which the end of the first capability shows; until then, a second process compiles half of
+        it, and the prefixes of second installs are made. The process that is free takes the next group.
         """
         scenarios = dict.fromkeys(group[0].scenario for group in groups if group[0].scenario)
         waiting = deque(enumerate(groups))
@@ -50,11 +50,11 @@ class Runs:
             try:
                 if self._request.side_by_side:
                     first = waiting.popleft()
-                    beside = pool.submit(self._beside, waiting, scenarios)
+                    others = pool.submit(self._run_others, waiting, scenarios)
                     self._group(*first)
                     self._begun.set()
                     self._rest(waiting)
-                    beside.result()
+                    others.result()
                 else:
                     self._rest(waiting)
             except BaseException:
@@ -66,11 +66,11 @@ class Runs:
     def _interrupted(self) -> bool:
         return self._stop.is_set() or self._request.interrupted()
 
-    def _beside(self, waiting: Waiting, scenarios: Iterable[str]) -> None:
-        compile_ahead(self._place, self._begun.is_set)
+    def _run_others(self, waiting: Waiting, scenarios: Iterable[str]) -> None:
+        compile_ahead(self._setup, self._begun.is_set)
         for scenario in scenarios:
             if not self._interrupted():
-                with suppress(MetalockError):  # tried again, and told, when its turn comes
+                with suppress(MetalockError):  # tried again, and reported, when its turn comes
                     self._second_installs.make(scenario)
         self._begun.wait()
         self._rest(waiting)
@@ -84,21 +84,23 @@ class Runs:
             self._group(number, group)
 
     def _group(self, number: int, group: list[Capability]) -> None:
-        """What can't be had on this machine makes its capabilities unverified."""
+        """Try a group; what is not available on this machine makes its capabilities unverified."""
         with ExitStack() as stack:
             try:
-                place = stack.enter_context(equipped(group[0], self._place, self._second_installs))
+                setup = stack.enter_context(equipped(group[0], self._setup, self._second_installs))
             except MetalockError as error:
                 self.faults.append(str(error))
                 for capability in group:
-                    self._tell(Observation(name=capability.key, observed=Observed.SKIPPED, error=str(error)))
+                    self._report(
+                        Observation(name=capability.key, observed=Observed.SKIPPED, error=str(error))
+                    )
                 return
-            scratch = self._place.scratch / f"group-{number}"
+            scratch = self._setup.scratch / f"group-{number}"
             scratch.mkdir()
-            found = try_together(group, replace(place, scratch=scratch), self._tell)
+            found = try_together(group, replace(setup, scratch=scratch), self._report)
         self._gpus = found or self._gpus
 
-    def _tell(self, observation: Observation) -> None:
+    def _report(self, observation: Observation) -> None:
         with self._mutex:
-            self._told(observation)
+            self._report_to(observation)
         self._begun.set()

@@ -1,4 +1,4 @@
-"""What the processes of the suite are given: an interpreter, variables, servers, nothing of this machine."""
+"""What the processes of the suite get: an interpreter, variables and servers, and nothing of this machine."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from metalock.smoke.scenarios import make_scenario
 from metalock.smoke.services import service
 
 HEAD, TAIL = 700, 700
-"""Characters of an error that are kept: Keras wraps the cause between a long beginning and a long end."""
+"""Characters of an error that are kept: Keras puts the cause between a long beginning and a long end."""
 _ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
 
 
@@ -47,13 +47,13 @@ class SmokeRequest:
     only: tuple[str, ...] = ()
     """Areas or names; empty for the whole contract."""
     interrupted: Callable[[], bool] = bool
-    """Whether to break off; asked often."""
+    """Whether to stop; called often."""
     side_by_side: bool = True
-    """Two processes at a time: shorter, and what is measured is disturbed."""
+    """Whether two processes run at a time: this takes less time, but disturbs measurements."""
 
 
-def make_place(request: SmokeRequest, scratch: Path) -> ProcessSetup:
-    """Where the suite runs, all that it writes going below `scratch`."""
+def make_setup(request: SmokeRequest, scratch: Path) -> ProcessSetup:
+    """Return the setup of a process whose files are all written below `scratch`."""
     (scratch / "home").mkdir()
     environment = {
         "PATH": f"{request.python.parent}:/usr/bin:/bin:/usr/sbin:/sbin",
@@ -61,7 +61,7 @@ def make_place(request: SmokeRequest, scratch: Path) -> ProcessSetup:
         "TMPDIR": str(scratch),
         "LANG": "C.UTF-8",
         "PYTHONNOUSERSITE": "1",
-        "PYTHONPYCACHEPREFIX": str(pycache_of(scratch)),  # the prefix stays as it is
+        "PYTHONPYCACHEPREFIX": str(pycache_of(scratch)),  # the prefix is not changed
         "PYTHONFAULTHANDLER": "1",
         "METALOCK_LOCKED": json.dumps(situation_of(request.lock).versions),
         **request.cell.variables,
@@ -79,25 +79,25 @@ def make_place(request: SmokeRequest, scratch: Path) -> ProcessSetup:
 
 @contextmanager
 def equipped(
-    capability: Capability, place: ProcessSetup, second_installs: SecondInstalls
+    capability: Capability, setup: ProcessSetup, second_installs: SecondInstalls
 ) -> Iterator[ProcessSetup]:
-    """The place with what this capability asks for: variables, a server, a prefix of its own.
+    """Yield the setup with what this capability needs: variables, a server, a prefix of its own.
 
-    Raises a `MetalockError` for what can't be had on this machine.
+    Raises a `MetalockError` for what is not available on this machine.
     """
-    place = replace(place, environment={**place.environment, **capability.env})
+    setup = replace(setup, environment={**setup.environment, **capability.env})
     with ExitStack() as stack:
         if capability.scenario:
             stack.callback(second_installs.remove, capability.scenario)
-            place = replace(place, python=second_installs.python(capability.scenario))
+            setup = replace(setup, python=second_installs.python(capability.scenario))
         if capability.service:
-            served = service(capability.service, Path(sys.executable), place.scratch)
-            place = replace(place, environment={**place.environment, **stack.enter_context(served)})
-        yield place
+            served = service(capability.service, Path(sys.executable), setup.scratch)
+            setup = replace(setup, environment={**setup.environment, **stack.enter_context(served)})
+        yield setup
 
 
 class SecondInstalls:
-    """The prefixes in which something was installed on top of the lock, each there until it is removed."""
+    """The prefixes with a second install on top of the lock, each there until it is removed."""
 
     def __init__(self, request: SmokeRequest, scratch: Path) -> None:
         self._request = request
@@ -107,7 +107,7 @@ class SecondInstalls:
         self._making = threading.Lock()
 
     def make(self, scenario: str) -> Path:
-        """Its interpreter; raise a `MetalockError` for what can't be had on this machine."""
+        """Make the prefix and return its interpreter; raise a `MetalockError` if that is not possible."""
         with self._making:
             if scenario not in self._made:
                 self._folder.mkdir(exist_ok=True)
@@ -122,13 +122,13 @@ class SecondInstalls:
             return self._made[scenario]
 
     def python(self, scenario: str) -> Path:
-        """The same, with the bytecode that was compiled up to now."""
+        """Make the prefix, share the bytecode compiled so far, and return the interpreter."""
         python = self.make(scenario)
         share_bytecode(self._request.prefix, self._folder / scenario, self._pycache)
         return python
 
     def remove(self, scenario: str) -> None:
-        """Beside other capabilities, since its files are as many as the environment's."""
+        """Remove the prefix while other capabilities run, since it has as many files as the environment."""
         with self._making:
             self._made.pop(scenario, None)
         prefix = self._folder / scenario
@@ -136,25 +136,25 @@ class SecondInstalls:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def host_facts(place: ProcessSetup) -> dict[str, object]:
-    """What this machine and the interpreter are; raise `ToolError` if it doesn't run."""
-    script = place.driver.with_name("host.py")
-    done = run([place.python, script], env=place.environment, cwd=place.scratch, timeout=60)
+def host_facts(setup: ProcessSetup) -> dict[str, object]:
+    """Return the facts of this machine and the interpreter; raise `ToolError` if it does not run."""
+    script = setup.driver.with_name("host.py")
+    done = run([setup.python, script], env=setup.environment, cwd=setup.scratch, timeout=60)
     if done.code:
-        raise ToolError(f"{place.python} does not run: {done.stderr.strip() or done.code}")
+        raise ToolError(f"{setup.python} does not run: {done.stderr.strip() or done.code}")
     try:
         return as_table(parse_json(done.stdout))
     except ValueError as error:
-        raise ToolError(f"{place.python} did not describe this machine: {error}") from None
+        raise ToolError(f"{setup.python} did not describe this machine: {error}") from None
 
 
-def without_paths(observation: Observation, place: ProcessSetup, prefix: Path, base: str) -> Observation:
-    """The same with nothing of this machine in its error; `base`: where the interpreter's own files lie."""
+def without_paths(observation: Observation, setup: ProcessSetup, prefix: Path, base: str) -> Observation:
+    """Return the observation without paths of this machine; `base` is the interpreter's folder."""
     error = observation.error
     names = {
-        str(place.scratch): "<scratch>",
-        str(place.driver.parent): "<suite>",
-        str(place.tools): "<tools>",
+        str(setup.scratch): "<scratch>",
+        str(setup.driver.parent): "<suite>",
+        str(setup.tools): "<tools>",
         str(prefix.absolute()): "<prefix>",
         str(prefix.resolve()): "<prefix>",
         base: "<python>",

@@ -1,8 +1,8 @@
-"""Is what a device computed right? The rule of the tolerance stands here and nowhere else.
+"""The comparison of what a device computed with what is expected: the only definition of the tolerance.
 
 A value may be off by 16 roundings of its dtype, times how many of them follow one another (`depth`: the
 terms of the longest sum, or the steps of a training), times the largest value expected (at least 1). Whole
-numbers and truth values are exact; so are the shape and the dtype.
+numbers and truth values have to be exact, and so have the shape and the dtype.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ class Run:
 
 
 def tolerance(dtype: str, depth: int, largest: float) -> float:
-    """How far a value may be off; nothing at all for whole numbers."""
+    """Return the largest error allowed; it is zero for whole numbers."""
     return ROUNDINGS * EPSILON.get(dtype, 0.0) * depth * max(1.0, largest)
 
 
 def compare(run: Run, found: Any, expected: Any) -> float:
-    """The largest error; raise `AssertionError` with the first value that is off by more than it may be."""
+    """Return the largest error; raise `AssertionError` with the first value that is off by too much."""
     dtype = getattr(getattr(found, "dtype", None), "name", type(found).__name__)
     assert dtype == run.dtype, f"{run}: expected {run.dtype}, found {dtype}"
     computed, wanted = np.asarray(found).astype(np.float64), np.asarray(expected, np.float64)

@@ -1,7 +1,7 @@
 """Compile what each process is about to import: `python compile_ahead.py`, with PYTHONPYCACHEPREFIX set.
 
-Runs inside the environment under test, Python 3.8 and later, beside the process that imports TensorFlow
-first. Each leaves out what the other has compiled, and this one begins where the import ends, with Keras.
+Runs inside the environment under test, Python 3.8 and later, while another process imports TensorFlow for
+the first time. Each leaves out what the other has compiled, and this one starts where the import ends: Keras.
 """
 
 from __future__ import annotations

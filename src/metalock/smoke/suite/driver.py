@@ -22,9 +22,9 @@ def main() -> int:
     parser.add_argument("--scratch", required=True, type=Path)
     parser.add_argument("names", nargs="+", help="capabilities, in the order to try them")
     options = parser.parse_args()
-    sys.path.append(options.tools)  # at the end: what the environment has itself is what counts
+    sys.path.append(options.tools)  # at the end, so that the packages of the environment itself come first
 
-    gc.disable()  # a fifth of TensorFlow's import, left to itself; the recorder collects after each test
+    gc.disable()  # it would take a fifth of TensorFlow's import; the recorder collects after each test
     import pytest
     from recorder import Recorder
 
@@ -41,7 +41,7 @@ def main() -> int:
         "-p",
         "no:cacheprovider",
         "-p",
-        "given",
+        "suite_fixtures",  # not "fixtures", which names a plugin of pytest itself
         "-p",
         "no:warnings",
     ]
@@ -49,7 +49,7 @@ def main() -> int:
 
 
 def test_file(name: str) -> Path:
-    """The file of a capability's area, which is what stands before the dot."""
+    """Return the file of a capability's area, which is the part of its name before the dot."""
     return SUITE / f"test_{name.partition('.')[0].replace('-', '_')}.py"
 
 
@@ -57,4 +57,4 @@ if __name__ == "__main__":
     code = main()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)  # all is written; to take TensorFlow down object by object is a second of each process
+    os._exit(code)  # all is written, and freeing TensorFlow's objects would take a second in each process

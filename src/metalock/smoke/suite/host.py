@@ -32,7 +32,7 @@ def sysctl(name: str) -> str:
 
 @lru_cache(maxsize=None)
 def is_virtual_mac() -> bool:
-    """macOS in a virtual machine: what it shows as a GPU can't compute (actions/runner-images#9918)."""
+    """Return whether this is a virtual Mac, whose GPU cannot compute (actions/runner-images#9918)."""
     return sys.platform == "darwin" and sysctl("kern.hv_vmm_present") == "1"
 
 
@@ -69,7 +69,7 @@ INSTRUCTIONS = {
     "avx512_bf16": "",
     "amx_bf16": "",
 }
-"""What TensorFlow's own kernels and oneDNN's ask for, by Linux's name, with macOS's where it has one."""
+"""Instruction sets that the kernels of TensorFlow and oneDNN use, by Linux's name; values: macOS's names."""
 
 
 def instructions() -> List[str]:

@@ -1,4 +1,4 @@
-"""Images to load, and a model small enough to be fitted in no time."""
+"""Images to load, and a model that is small enough to train in a moment."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any, List, Tuple
 import numpy as np
 
 COLOURS = {"blue": (20, 40, 220), "red": (220, 40, 20)}
-"""What the pictures of a class have as mean colour."""
+"""The mean colour of the pictures of each class."""
 
 
 def noise(count: int, size: int = 8, seed: int = 7) -> np.ndarray[Any, Any]:
-    """Images of 0 to 255 as float32, of any pattern but a symmetric one."""
+    """Return random images of 0 to 255 as float32, without any symmetry."""
     drawn = np.random.RandomState(seed).randint(0, 256, (count, size, size, 3))
     return drawn.astype("float32")
 
 
 def photo(colour: Tuple[int, int, int], seed: int, size: int = 24) -> np.ndarray[Any, Any]:
-    """A smooth picture around a colour, such as JPEG keeps well."""
+    """Return a smooth picture around a colour, such as JPEG keeps well."""
     across, down = np.meshgrid(np.linspace(-1, 1, size), np.linspace(-1, 1, size))
     waves = 12 * np.sin(3 * across + seed) + 8 * np.cos(2 * down - seed)
     return np.clip(np.asarray(colour) + waves[..., None], 0, 255).astype("uint8")
 
 
 def photo_folder(folder: Path, suffixes: Tuple[str, ...] = ("jpg", "png"), each: int = 3) -> Path:
-    """`folder/blue/0.jpg`, `folder/blue/1.png`… and as many of red."""
+    """Write `folder/blue/0.jpg`, `folder/blue/1.png`… and as many red pictures."""
     for name, colour in COLOURS.items():
         (folder / name).mkdir(parents=True)
         for index in range(each):
@@ -34,7 +34,7 @@ def photo_folder(folder: Path, suffixes: Tuple[str, ...] = ("jpg", "png"), each:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether PIL can load all of a picture."""
+    """Return whether PIL can load all of a picture."""
     from PIL import Image
 
     try:
@@ -57,7 +57,7 @@ def tiny_model(
     loss: str = "sparse_categorical_crossentropy",
     size: int = 8,
 ) -> Any:
-    """A compiled model for images of this size, which learns the same each time."""
+    """Return a compiled model for images of this size, which learns the same each time."""
     import tensorflow as tf
 
     model = tf.keras.Sequential(
@@ -73,9 +73,9 @@ def tiny_model(
 
 
 def batches_by_epoch(model: Any, data: Any, limit: int = 100, **arguments: Any) -> Tuple[List[int], Any]:
-    """Fit; how many batches were trained on in each epoch that began, and the history.
+    """Fit the model, and return how many batches each epoch trained on, and the history.
 
-    An epoch of `limit` batches fails: of the little data here it is one without end.
+    An epoch of `limit` batches fails: with so few images, it would never end.
     """
     import pytest
     import tensorflow as tf
@@ -88,7 +88,7 @@ def batches_by_epoch(model: Any, data: Any, limit: int = 100, **arguments: Any) 
     def batch_ends(*_: object, **__: object) -> None:
         counts[-1] += 1
         if counts[-1] >= limit:
-            pytest.fail(f"epoch {len(counts)} goes on after {limit} batches")
+            pytest.fail(f"epoch {len(counts)} continues after {limit} batches")
 
     counter = tf.keras.callbacks.LambdaCallback(on_epoch_begin=epoch_begins, on_train_batch_end=batch_ends)
     return counts, model.fit(data, verbose=0, callbacks=[counter], **arguments)

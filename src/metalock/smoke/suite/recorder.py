@@ -1,4 +1,4 @@
-"""The pytest plugin that picks the capabilities asked for and writes down what becomes of them."""
+"""The pytest plugin that selects the capabilities asked for and records their results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 
 def key_of(item: pytest.Item) -> str:
-    """The capability's name, with `@cpu` or `@gpu` where it is tried on a device."""
+    """Return the capability's name, with `@cpu` or `@gpu` if it is tried on a device."""
     marker = item.get_closest_marker("capability")
     if marker is None:
         raise pytest.UsageError(f"{item.nodeid} has no capability marker")
@@ -26,19 +26,20 @@ def key_of(item: pytest.Item) -> str:
 
 
 def collect_garbage() -> None:
-    """Free the objects in cycles that a test leaves behind, within its own time.
+    """Free the objects in cycles that a test leaves behind, as a part of the time of that test.
 
-    Not later: who frees a `tf.data` iterator sometimes waits until its autotuning thread wakes by itself
-    (seen in `Model::OptimizeLoop` of TensorFlow 2.18: 40 s, of an iterator that a failed `fit` had left long
-    before), and that sleeps ever longer, up to a minute (`kOptimizationPeriodMaxMs`, core/framework/model.h).
+    Freeing a `tf.data` iterator sometimes waits until its autotuning thread wakes up (seen in
+    `Model::OptimizeLoop` of TensorFlow 2.18: 40 s, for an iterator that a failed `fit` had left long before),
+    and that thread sleeps longer each time, up to a minute (`kOptimizationPeriodMaxMs`,
+    core/framework/model.h). So garbage is not left for a later test.
     """
-    for name in ("last_exc", "last_value", "last_traceback"):  # in which pytest keeps the last failure
+    for name in ("last_exc", "last_value", "last_traceback"):  # pytest keeps the last failure there
         vars(sys).pop(name, None)
     gc.collect(0)
 
 
 class Recorder:
-    """Writes an event a line: `start` with where its output begins, `value`, `end`, and the devices seen."""
+    """Writes one event per line: `start` with the offset of the output, `value`, `end`, and the devices."""
 
     def __init__(self, events: Path, names: List[str]) -> None:
         self._file = events.open("a", encoding="utf-8")

@@ -27,17 +27,17 @@ def softmax(x: Array) -> Array:
 
 
 def cross_entropy(logits: Array, labels: Array) -> Array:
-    """Of whole-number labels."""
+    """Return the cross entropy of whole-number labels."""
     return -np.log(softmax(logits)[np.arange(len(labels)), labels])
 
 
 def cross_entropy_gradient(logits: Array, labels: Array) -> Array:
-    """Of the mean of it."""
+    """Return the gradient of the mean cross entropy."""
     return (softmax(logits) - np.eye(logits.shape[1])[labels]) / len(labels)
 
 
 def convolution(image: Array, kernel: Array) -> Array:
-    """Of NHWC with HWIO, stride 1, the size kept."""
+    """Return the convolution of NHWC with HWIO, with stride 1 and the same size."""
     height, width = kernel.shape[:2]
     above, left = (height - 1) // 2, (width - 1) // 2
     padded = np.pad(image, ((0, 0), (above, height - 1 - above), (left, width - 1 - left), (0, 0)))
@@ -50,20 +50,20 @@ def convolution(image: Array, kernel: Array) -> Array:
 
 
 def max_pool(image: Array) -> Array:
-    """Of 2 by 2."""
+    """Return the maximum of each 2 by 2 pixels."""
     batch, height, width, channels = image.shape
     return image.reshape(batch, height // 2, 2, width // 2, 2, channels).max(axis=(2, 4))
 
 
 def normalise(x: Array, scale: Array, shift: Array, epsilon: float) -> Array:
-    """Batch normalisation by the batch itself, over all but the last axis."""
+    """Normalise a batch by its own mean and variance, over all but the last axis."""
     axes = tuple(range(x.ndim - 1))
     mean, variance = x.mean(axis=axes), x.var(axis=axes)
     return (x - mean) / np.sqrt(variance + epsilon) * scale + shift
 
 
 def lstm(x: Array, kernel: Array, recurrent: Array, bias: Array) -> Array:
-    """The last output for a batch of sequences; gates in the order input, forget, cell, output."""
+    """Return the last output for a batch of sequences; gates in the order input, forget, cell, output."""
     hidden = cell = np.zeros((len(x), recurrent.shape[0]))
     for step in range(x.shape[1]):
         gates = x[:, step] @ kernel + hidden @ recurrent + bias
@@ -80,7 +80,7 @@ def scatter_add(shape: Tuple[int, ...], indices: Array, updates: Array) -> Array
 
 
 def philox(counter: List[int], key: List[int]) -> List[int]:
-    """Ten rounds of Philox4x32: four random words of 32 bits."""
+    """Compute ten rounds of Philox4x32: four random words of 32 bits."""
     words, (first, second) = list(counter), key
     for _ in range(10):
         low, high = 0xD2511F53 * words[0], 0xCD9E8D57 * words[2]
@@ -91,7 +91,7 @@ def philox(counter: List[int], key: List[int]) -> List[int]:
 
 
 def stateless_words(seed: Tuple[int, int], count: int) -> Array:
-    """The random words that TensorFlow's stateless functions draw for a seed, in order."""
+    """Return the random words that TensorFlow's stateless functions draw for a seed, in order."""
     mixed = philox([seed[0], 0, seed[1], 0], [0x3EC8F720, 0x02461E29])
     words: List[int] = []
     for block in range(-(-count // 4)):
@@ -100,7 +100,7 @@ def stateless_words(seed: Tuple[int, int], count: int) -> Array:
 
 
 def stateless_uniform(seed: Tuple[int, int], count: int) -> Array:
-    """Between 0 and 1: the lower 23 bits of a word are the fraction."""
+    """Return numbers between 0 and 1: the lower 23 bits of a word are the fraction."""
     return (stateless_words(seed, count) & np.uint64(0x7FFFFF)).astype(np.float64) / 2.0**23
 
 
@@ -109,7 +109,7 @@ def stateless_integers(seed: Tuple[int, int], count: int, low: int, high: int) -
 
 
 def optimizer_steps(kind: str, weights: Array, gradients: List[Array], rate: float) -> Array:
-    """The weights after a step for each gradient, by the formulas as published, with Keras's defaults."""
+    """Return the weights after a step for each gradient, by the published formulas, with Keras's defaults."""
     return {
         "SGD": sgd,
         "Momentum": momentum,
@@ -151,7 +151,7 @@ def rmsprop(weights: Array, gradients: List[Array], rate: float) -> Array:
 
 
 def _moments(gradients: List[Array]) -> Iterator[Tuple[int, Array, Array, Array]]:
-    """Step, gradient, and the running means of it and of its square, as in Adam."""
+    """Yield step, gradient, and the running means of it and of its square, as in Adam."""
     first = second = np.zeros_like(gradients[0])
     for step, gradient in enumerate(gradients, 1):
         first = 0.9 * first + 0.1 * gradient
@@ -180,7 +180,7 @@ def adamax(weights: Array, gradients: List[Array], rate: float) -> Array:
 
 
 def nadam(weights: Array, gradients: List[Array], rate: float) -> Array:
-    """As Dozat has it: the momentum grows over some 250 steps."""
+    """Compute steps by Dozat's formula: the momentum grows over some 250 steps."""
 
     def at(step: int) -> float:
         return float(0.9 * (1 - 0.5 * 0.96 ** (step / 250)))
@@ -195,7 +195,7 @@ def nadam(weights: Array, gradients: List[Array], rate: float) -> Array:
 
 
 def train_network(start: Dict[str, Array], x: Array, y: Array, *, rate: float, steps: int) -> List[float]:
-    """The loss before each step of gradient descent: dense with relu, dense, mean squared error."""
+    """Return the loss before each step of gradient descent: dense with relu, dense, mean squared error."""
     net = {name: value.astype(np.float64) for name, value in start.items()}
     losses = []
     for _ in range(steps):

@@ -1,4 +1,4 @@
-"""The model files of earlier versions, which `models/` holds, and models like them made anew."""
+"""The model files of earlier versions, from `models/`, and new models like them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MODELS = Path(__file__).parent / "models"
 
 
 def unpacked(version: str, folder: Path) -> Path:
-    """What TensorFlow of that version wrote: `dense` (also as SavedModel), `image`, `sequence`, `lambda`…"""
+    """Unpack what that TensorFlow wrote: `dense` (also as SavedModel), `image`, `sequence`, `lambda`…"""
     into = folder / version
     with zipfile.ZipFile(MODELS / f"tf{version}.zip") as archive:
         archive.extractall(into)
@@ -21,7 +21,7 @@ def unpacked(version: str, folder: Path) -> Path:
 
 
 def known(folder: Path, name: str) -> Tuple[Any, Any]:
-    """The inputs and what the model predicted for them when it was saved."""
+    """Return the inputs, and what the model predicted for them when it was saved."""
     found = json.loads((folder / "known.json").read_text(encoding="utf-8"))[name]
     return np.array(found["inputs"], np.float32), np.array(found["outputs"], np.float32)
 
@@ -34,7 +34,7 @@ def check_predictions(found: Any, expected: Any, what: str) -> None:
 
 
 def check_file(folder: Path, file: str, load: Any) -> Any:
-    """Load it and compare what it predicts; gives the model."""
+    """Load a file, compare its predictions with those at saving, and return the model."""
     model = load(str(folder / file))
     inputs, outputs = known(folder, file.split(".", maxsplit=1)[0])
     check_predictions(predicted(model, inputs), outputs, f"{file} of {folder.name}")
@@ -42,7 +42,7 @@ def check_file(folder: Path, file: str, load: Any) -> Any:
 
 
 def trained_model(keras: Any, *, by_fit: bool = False) -> Tuple[Any, Any, Any]:
-    """A compiled model after three steps with Adam, its inputs and its targets.
+    """Return a compiled model after three steps with Adam, its inputs and its targets.
 
     The graph that `fit` makes takes longer than all else, so it is made only where saving depends on it:
     Keras 2.12 exports a model that was trained without one, and none that has one.
@@ -61,7 +61,7 @@ def trained_model(keras: Any, *, by_fit: bool = False) -> Tuple[Any, Any, Any]:
 
 
 def train_eagerly(model: Any, x: Any, y: Any, steps: int) -> None:
-    """What as many steps of `fit` do, without the graph that it would make first."""
+    """Train as many steps as `fit` would, without the graph that it makes first."""
     before = model.run_eagerly
     model.run_eagerly = True
     for _ in range(steps):
@@ -70,12 +70,12 @@ def train_eagerly(model: Any, x: Any, y: Any, steps: int) -> None:
 
 
 def predicted(model: Any, x: Any) -> Any:
-    """What `predict` gives, without the graph that it would make first."""
+    """Return what `predict` gives, without the graph that it makes first."""
     return np.asarray(model(x, training=False))
 
 
-def check_goes_on(model: Any, again: Any, x: Any, y: Any) -> None:
-    """Whether the loaded model trains on just as the one saved does: optimizer, its state, the loss."""
+def check_continues(model: Any, again: Any, x: Any, y: Any) -> None:
+    """Check that the loaded model trains on as the saved one does: optimizer, its state, the loss."""
     optimizer = getattr(again, "optimizer", None)
     assert optimizer is not None, "the optimizer did not come back"
     name = type(optimizer).__name__

@@ -8,8 +8,8 @@ from typing import Any, Dict, List
 
 import numpy as np
 import pytest
-from fixtures import Measure
 from pictures import COLOURS, batches_by_epoch, noise, photo, photo_folder, save, tiny_model
+from suite_fixtures import Measure
 
 SIZE = (12, 12)
 
@@ -22,13 +22,13 @@ def from_directory(folder: Path, **arguments: Any) -> Any:
 
 
 def joined(dataset: Any) -> List[np.ndarray[Any, Any]]:
-    """All images, and all labels."""
+    """Return all images, and all labels."""
     batches = [(images.numpy(), labels.numpy()) for images, labels in dataset]
     return [np.concatenate(part) for part in zip(*batches)]
 
 
 def one_image(path: Any) -> Any:
-    """The file at `SIZE`, by `tf.image`."""
+    """Read the file with `tf.image`, at `SIZE`."""
     import tensorflow as tf
 
     image = tf.io.decode_image(tf.io.read_file(path), channels=3, expand_animations=False)
@@ -36,7 +36,7 @@ def one_image(path: Any) -> Any:
 
 
 def loaded(paths: List[Path]) -> Any:
-    """A pipeline of `tf.image` over the files."""
+    """Return a pipeline of `tf.image` over the files."""
     import tensorflow as tf
 
     names = [str(path) for path in paths]
@@ -175,7 +175,7 @@ def test_same_resized_by_nearest(tmp_path: Path) -> None:
 
 
 def check_resized_alike(folder: Path, **arguments: Any) -> None:
-    """Pictures with fine detail, made smaller by a factor that is no whole number."""
+    """Compare pictures with fine detail, made smaller by a factor that is not a whole number."""
     (folder / "noise").mkdir()
     for index, pixels in enumerate(noise(3, size=30).astype("uint8")):
         save(pixels, folder / "noise" / f"{index}.png")

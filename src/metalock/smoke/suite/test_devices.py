@@ -9,14 +9,14 @@ from importlib import metadata
 from typing import Any, Dict, Iterator, List
 
 import pytest
-from fixtures import NO_GPU, Measure, gpus
 from host import is_virtual_mac
+from suite_fixtures import NO_GPU, Measure, gpus
 
 DEVICES = pytest.mark.parametrize("device", ["cpu", "gpu"])
 
 
 def loaded_libraries() -> List[str]:
-    """What macOS has loaded into this process."""
+    """Return the libraries that macOS has loaded into this process."""
     library = ctypes.CDLL(None)
     name_of, count = library["_dyld_get_image_name"], library["_dyld_image_count"]
     name_of.restype = ctypes.c_char_p
@@ -24,7 +24,7 @@ def loaded_libraries() -> List[str]:
 
 
 def product_under(name: str) -> Any:
-    """A matrix product, asked to run on the device of that name."""
+    """Compute a matrix product on the device with that name."""
     import tensorflow as tf
 
     with tf.device(name):
@@ -33,7 +33,7 @@ def product_under(name: str) -> Any:
 
 @pytest.fixture
 def missing_gpu() -> Iterator[str]:
-    """The name of a GPU that this machine doesn't have; placement is afterwards as it was."""
+    """Return the name of a GPU that this machine does not have; placement is restored afterwards."""
     import tensorflow as tf
 
     before = tf.config.get_soft_device_placement()

@@ -7,7 +7,7 @@ from typing import Any, Callable, Iterator, List, NamedTuple, Tuple
 
 import numpy as np
 import pytest
-from fixtures import Measure
+from suite_fixtures import Measure
 
 COUNT = 512
 BATCH = 64
@@ -36,7 +36,7 @@ def arrays() -> Arrays:
 
 
 def compiled_model() -> Any:
-    """The same weights at every call; shallow, so that sums in another order stay close."""
+    """Return a model with the same weights at every call; shallow, so that reordered sums stay close."""
     import tensorflow as tf
 
     layers = tf.keras.layers
@@ -56,16 +56,16 @@ def compiled_model() -> Any:
 
 
 class Training(NamedTuple):
-    """What comes of one training."""
+    """The result of one training."""
 
     losses: List[float]
-    """By epoch."""
+    """The loss of each epoch."""
     weights: Any
     speed: float
-    """Images a second between the steps of an epoch.
+    """Images per second between the steps of an epoch.
 
-    The best epoch counts, since others are slowed by what else goes on. Each begins with a new iterator,
-    and the first with a new graph, which take longer than all the steps and are not counted.
+    The best epoch counts, since other work slows the rest. Each epoch starts with a new iterator, and the
+    first with a new graph, which take longer than all the steps and are not counted.
     """
 
 
@@ -123,7 +123,7 @@ def numbers(model: Any) -> Any:
 
 @pytest.fixture(scope="session")
 def alone(logical_cpus: List[str], arrays: Arrays) -> Training:
-    """On one device fed by tf.data."""
+    """Train on one device fed by tf.data."""
     import tensorflow as tf
 
     with tf.device(logical_cpus[0]):
@@ -140,7 +140,7 @@ def model_on_both(strategy: Any) -> Any:
 
 @pytest.fixture(scope="session")
 def both(model_on_both: Any, arrays: Arrays) -> Training:
-    """On both devices fed by tf.data."""
+    """Train on both devices fed by tf.data."""
     return train(model_on_both, batches(arrays))
 
 
@@ -149,7 +149,7 @@ Check = Callable[[Training], None]
 
 @pytest.fixture
 def check(alone: Training, both: Training, measure: Measure) -> Check:
-    """Compare the weights with those of one device, and write down the speed beside those of tf.data."""
+    """Return a function that compares weights with those of one device, and records the speeds."""
 
     def compare(found: Training) -> None:
         apart = float(np.abs(found.weights - alone.weights).max())
@@ -240,7 +240,7 @@ def test_finite_generator(strategy: Any, arrays: Arrays) -> None:
 
 
 def mirrored_sum(strategy: Any, data: Any) -> float:
-    """The sum of all pixels that the replicas see."""
+    """Return the sum of all pixels that the replicas see."""
     import tensorflow as tf
 
     def step(batch: Any) -> Any:

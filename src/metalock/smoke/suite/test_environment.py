@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Dict
 
 import pytest
-from fixtures import Measure
+from suite_fixtures import Measure
 
 
 @pytest.mark.capability("environment.import")

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fixtures import Measure
 from pictures import batches_by_epoch, is_whole, noise, photo, photo_folder, save, tiny_model
+from suite_fixtures import Measure
 
 
 def augmented(images: np.ndarray[Any, Any], **arguments: Any) -> np.ndarray[Any, Any]:
-    """The images, each as a generator of these arguments gives it; nearly all have to be changed."""
+    """Return the images as a generator with these arguments gives them; nearly all have to be changed."""
     from tensorflow.keras.preprocessing.image import ImageDataGenerator
 
     flow = ImageDataGenerator(**arguments).flow(images, batch_size=len(images), shuffle=False, seed=3)
@@ -26,7 +26,7 @@ def augmented(images: np.ndarray[Any, Any], **arguments: Any) -> np.ndarray[Any,
 
 
 def dots(row: int, column: int, count: int = 12, size: int = 33) -> np.ndarray[Any, Any]:
-    """Black images with a dot of 3 by 3 pixels around (row, column), seen from the centre."""
+    """Return black images with a dot of 3 by 3 pixels at (row, column), relative to the centre."""
     images = np.zeros((count, size, size, 3), "float32")
     row, column = row + size // 2, column + size // 2
     images[:, row - 1 : row + 2, column - 1 : column + 2] = 200
@@ -34,7 +34,7 @@ def dots(row: int, column: int, count: int = 12, size: int = 33) -> np.ndarray[A
 
 
 def places(images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Where the dot of each image is, seen from the centre: (row, column)."""
+    """Return where the dot of each image is, relative to the centre: (row, column)."""
     mass = images.sum(axis=-1)
     steps = np.arange(images.shape[1]) - images.shape[1] // 2
     total = np.maximum(mass.sum(axis=(1, 2)), 1e-9)
@@ -121,7 +121,7 @@ def test_other_suffixes(tmp_path: Path) -> None:
 
 
 def damaged_folder(folder: Path) -> Path:
-    """Three pictures a class, and one more that is empty and one cut short."""
+    """Write three pictures per class, and one more that is empty and one that is truncated."""
     photo_folder(folder, suffixes=("jpg",))
     (folder / "blue" / "empty.jpg").touch()
     cut = folder / "red" / "cut.jpg"
@@ -131,7 +131,7 @@ def damaged_folder(folder: Path) -> Path:
 
 
 def one_pass(folder: Path, **arguments: Any) -> int:
-    """How many images a pass over the folder gives."""
+    """Return how many images a pass over the folder gives."""
     from tensorflow.keras.preprocessing.image import ImageDataGenerator
 
     flow = ImageDataGenerator().flow_from_directory(folder, target_size=(8, 8), batch_size=2, **arguments)
@@ -412,7 +412,7 @@ def flow_with_labels(count: int = 10, batch_size: int = 4, **arguments: Any) -> 
 @pytest.mark.capability("generator.for-loop")
 def test_for_loop() -> None:
     sizes = [len(images) for images, _ in islice(flow_with_labels(), 30)]
-    assert len(sizes) == 3, f"the loop over 10 images by 4 goes on after {len(sizes)} batches"
+    assert len(sizes) == 3, f"the loop over 10 images by 4 continues after {len(sizes)} batches"
 
 
 @pytest.mark.capability("generator.index-loop")

@@ -11,7 +11,7 @@ from pictures import noise, save
 
 
 def check_generator(kind: Any) -> None:
-    """The class imported gives scaled batches."""
+    """Check that the imported class gives scaled batches."""
     images = noise(4)
     batch, labels = next(kind(rescale=1 / 255).flow(images, np.arange(4), batch_size=4, shuffle=False))
     assert np.allclose(batch, images / 255, atol=1e-6), f"scaled by 1/255 it gave up to {batch.max()}"

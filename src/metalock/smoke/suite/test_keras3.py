@@ -1,4 +1,4 @@
-"""What Keras 3 dropped or changed: arguments, methods and imports that older code is full of."""
+"""What Keras 3 removed or changed: arguments, methods and imports that older code uses."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, Dict
 
 import pytest
-from fixtures import Measure
+from suite_fixtures import Measure
 
 RATE = 0.25
 
 
 def regression(rows: int = 8) -> Any:
-    """Two inputs and their sum."""
+    """Return two inputs and their sum."""
     import numpy as np
 
     inputs = np.arange(2 * rows, dtype="float32").reshape(rows, 2) / rows
@@ -21,7 +21,7 @@ def regression(rows: int = 8) -> Any:
 
 
 def compiled(optimizer: object = "sgd") -> Any:
-    """A linear model of weights 1, ready to train."""
+    """Return a compiled linear model of weights 1."""
     import tensorflow as tf
 
     model = tf.keras.Sequential([tf.keras.Input((2,)), tf.keras.layers.Dense(1, kernel_initializer="ones")])
@@ -30,7 +30,7 @@ def compiled(optimizer: object = "sgd") -> Any:
 
 
 def batches() -> Any:
-    """A Sequence of two batches."""
+    """Return a Sequence of two batches."""
     import tensorflow as tf
 
     inputs, targets = regression()
@@ -47,7 +47,7 @@ def batches() -> Any:
 
 
 def steps(optimizer: Any, count: int = 3) -> Any:
-    """How far each step moves a variable whose gradient is 1."""
+    """Return by how much each step moves a variable whose gradient is 1."""
     import tensorflow as tf
 
     variable = tf.Variable(0.0)
@@ -71,7 +71,7 @@ def same(found: Any, wanted: Any) -> None:
 
 @pytest.mark.capability("keras3.fit-workers")
 def test_fit_workers() -> None:
-    """In one epoch, since Keras 2.11 to 2.15 wait 5 s at the end of each for another batch to come."""
+    """Train one epoch only, since Keras 2.11 to 2.15 wait 5 s at the end of each for another batch."""
     history = compiled().fit(batches()(), epochs=1, workers=2, use_multiprocessing=False, verbose=0)
     assert len(history.history["loss"]) == 1, f"losses {history.history}"
 
@@ -636,7 +636,7 @@ def test_set_session() -> None:
 
 @pytest.mark.capability("keras3.legacy")
 def test_legacy(tmp_path: Path, measure: Measure) -> None:
-    """The one that lets tf_keras make a graph: for TensorFlow 2.16 AutoGraph converts all of it, in 15 s."""
+    """Let tf_keras make a graph, only here: for TensorFlow 2.16, AutoGraph converts all of it in 15 s."""
     import tensorflow as tf
     import tf_keras
     from tensorflow.keras.preprocessing.image import ImageDataGenerator

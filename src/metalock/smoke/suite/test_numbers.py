@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 import reference
 from comparison import Run, compare
-from fixtures import Measure
+from suite_fixtures import Measure
 
 DEVICES = pytest.mark.parametrize("device", ["cpu", "gpu"])
 Agree = Callable[..., None]
 
 
 def normal(*shape: int, seed: int = 0) -> Any:
-    """Bell-shaped, and the same every time."""
+    """Return numbers of a normal distribution, the same every time."""
     return np.random.RandomState(seed).standard_normal(shape).astype(np.float32)
 
 
 @pytest.fixture(autouse=True)
 def precise() -> Iterator[None]:
-    """NVIDIA's GPUs round to 10 bits in a matrix product by default; not here."""
+    """Disable the rounding to 10 bits that NVIDIA's GPUs do in a matrix product by default."""
     import tensorflow as tf
 
     config = tf.config.experimental
@@ -33,7 +33,7 @@ def precise() -> Iterator[None]:
 
 @pytest.fixture
 def agree(device: str, device_name: str, measure: Measure) -> Iterator[Agree]:
-    """Compute eagerly and in a graph, compare both, and say of both at once what is wrong."""
+    """Compute eagerly and in a graph, compare both, and report the errors of both at once."""
     import tensorflow as tf
 
     largest: Dict[str, float] = {}
@@ -355,7 +355,7 @@ def test_sort_cumulative(agree: Agree) -> None:
 
 
 def check_optimizer(kind: str, make: Callable[[Any], Any], device: str, device_name: str) -> float:
-    """Three steps with the optimizer, eagerly and in a graph."""
+    """Check three steps with the optimizer, eagerly and in a graph."""
     import tensorflow as tf
 
     start = normal(5, 3)
@@ -420,7 +420,7 @@ def test_nadam(device: str, device_name: str, measure: Measure) -> None:
 
 
 def check_training(device: str, device_name: str, *, eagerly: bool) -> Dict[str, float]:
-    """Twenty epochs of one batch; the loss of each, and whether it falls."""
+    """Check the loss of each of twenty epochs of one batch, and that it falls."""
     import tensorflow as tf
 
     x = normal(32, 6)

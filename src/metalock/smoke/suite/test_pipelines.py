@@ -1,4 +1,4 @@
-"""Reading JPEG files with tf.data, with a Python generator and with ImageDataGenerator, side by side."""
+"""Reading JPEG files with tf.data, with a Python generator and with ImageDataGenerator, compared."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import numpy as np
 import pytest
-from fixtures import Measure
+from suite_fixtures import Measure
 
 COUNT = 64
 BATCH = 16
 SIDE = 128
 ROUNDS = 3
 PAUSE = 0.02
-"""Seconds that a step sleeps where waiting for a disk or a network is played."""
+"""Seconds that a step sleeps to simulate waiting for a disk or a network."""
 STEPS = 16
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """JPEG files in two folders, a class each; image k is bright where the others aren't."""
+    """Write JPEG files in two folders, one per class; image k is bright where the others are not."""
     from PIL import Image
 
     root = tmp_path_factory.mktemp("jpegs")
@@ -50,7 +50,7 @@ def opened(path: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def truth(folder: Path) -> Any:
-    """Every image as Pillow decodes it, in the order of the names."""
+    """Return every image as Pillow decodes it, in the order of the names."""
     return np.stack([opened(path) for path in names(folder)])
 
 
@@ -104,7 +104,7 @@ WAYS: Dict[str, Callable[[Path], Any]] = {
 
 
 def one_epoch(source: Any) -> List[Any]:
-    """The batches of a dataset, or of an iterator of ImageDataGenerator, which would never end."""
+    """Return the batches of a dataset, or of one pass of ImageDataGenerator, whose iterator never ends."""
     return [np.asarray(batch) for batch, _ in zip(source, range(COUNT // BATCH))]
 
 
@@ -154,7 +154,7 @@ def test_side_by_side(folder: Path, measure: Measure) -> None:
     sources = {name: make(folder) for name, make in WAYS.items()}
     best = dict.fromkeys(WAYS, 0.0)
     means: Dict[str, float] = {}
-    for _ in range(ROUNDS):  # in turns, so that what else the machine does falls on all
+    for _ in range(ROUNDS):  # in turns, so that other work of the machine affects all of them
         for name, source in sources.items():
             began = time.perf_counter()
             found = one_epoch(source)
@@ -166,7 +166,7 @@ def test_side_by_side(folder: Path, measure: Measure) -> None:
 
 
 class Together:
-    """How many waits were going on at once, at the most: unlike times, a busy machine doesn't change that."""
+    """The highest number of waits at the same time, which unlike times does not depend on a busy machine."""
 
     def __init__(self) -> None:
         self.most = 0
@@ -174,7 +174,7 @@ class Together:
         self._mutex = threading.Lock()
 
     def wait(self) -> None:
-        """As for a disk or a network."""
+        """Sleep as if for a disk or a network."""
         with self._mutex:
             self._now += 1
             self.most = max(self.most, self._now)
@@ -183,7 +183,7 @@ class Together:
             self._now -= 1
 
     def mapped(self, step: Any) -> Any:
-        """A mapped function that waits."""
+        """Wait, and return the element."""
         import tensorflow as tf
 
         def wait(number: Any) -> Any:
@@ -194,9 +194,9 @@ class Together:
 
 
 def take_all(dataset: Any, use: Callable[[], None] = lambda: None) -> float:
-    """Seconds to take every element, each used after it came; the elements are 0, 1, 2, …"""
+    """Return the seconds to take and use every element; the elements are 0, 1, 2, …"""
     iterator = iter(dataset)
-    found = [int(next(iterator))]  # what sets the pipeline up is not counted
+    found = [int(next(iterator))]  # setting up the pipeline is not counted
     began = time.perf_counter()
     for element in iterator:
         found.append(int(element))
@@ -219,7 +219,7 @@ def test_parallel_map(measure: Measure) -> None:
 
 
 def in_turns(dataset: Any) -> Any:
-    """The dataset as it was written: tf.data adds no prefetch of its own."""
+    """Return the dataset without the prefetch that tf.data would add."""
     import tensorflow as tf
 
     options = tf.data.Options()

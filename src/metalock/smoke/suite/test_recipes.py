@@ -1,4 +1,4 @@
-"""Training recipes that tutorials repeat, with what each epoch really gets counted."""
+"""Training recipes that tutorials repeat, with the number of batches that each epoch really gets."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def labels_of(count: int) -> np.ndarray[Any, Any]:
 
 
 def flow() -> Any:
-    """10 images by 4: batches of 4, 4 and 2."""
+    """Return batches of 4, 4 and 2 images from ImageDataGenerator."""
     from tensorflow.keras.preprocessing.image import ImageDataGenerator
 
     return ImageDataGenerator().flow(noise(COUNT), labels_of(COUNT), batch_size=BATCH)
 
 
 def dataset() -> Any:
-    """10 images by 4: batches of 4, 4 and 2."""
+    """Return batches of 4, 4 and 2 images from tf.data."""
     import tensorflow as tf
 
     return tf.data.Dataset.from_tensor_slices((noise(COUNT), labels_of(COUNT))).batch(BATCH)
@@ -37,7 +37,7 @@ def endless() -> Iterator[Batch]:
 
 
 def check_epochs(data: Any, wanted: List[int], **arguments: Any) -> None:
-    """Each epoch trains on so many batches, and has a loss."""
+    """Check that each epoch trains on so many batches, and has a loss."""
     counts, history = batches_by_epoch(tiny_model(), data, epochs=len(wanted), **arguments)
     assert counts == wanted, f"the epochs got {counts} batches, not {wanted}"
     losses = history.history["loss"]
@@ -149,7 +149,7 @@ def flat_folder(folder: Path) -> Path:
 
 
 def seen_by_model(folder: Path, **arguments: Any) -> np.ndarray[Any, Any]:
-    """What comes out of a model's Rescaling layer."""
+    """Return the output of a model's Rescaling layer."""
     import tensorflow as tf
     from tensorflow.keras.preprocessing.image import ImageDataGenerator
 
@@ -173,7 +173,7 @@ def test_rescaled_twice(tmp_path: Path) -> None:
 
 
 def check_learnt(folder: Path, class_mode: str, units: int, activation: str, loss: str) -> None:
-    """After fitting, all six of the red and blue pictures are told apart."""
+    """Check that all six of the red and blue pictures are classified right after fitting."""
     from tensorflow.keras.preprocessing.image import ImageDataGenerator
 
     data = ImageDataGenerator().flow_from_directory(
@@ -184,7 +184,7 @@ def check_learnt(folder: Path, class_mode: str, units: int, activation: str, los
     predicted = model.predict(data, verbose=0)
     classes = predicted.argmax(axis=1) if units > 1 else predicted.ravel() > 0.5
     right = int((classes == data.classes).sum())
-    assert right == 6, f"of 6 pictures learnt, {right} are told right"
+    assert right == 6, f"of 6 pictures learnt, {right} are classified right"
 
 
 @pytest.mark.capability("recipes.binary-sigmoid")

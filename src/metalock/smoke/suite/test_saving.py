@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from saved import (
+    check_continues,
     check_file,
-    check_goes_on,
     check_predictions,
     known,
     predicted,
@@ -40,7 +40,7 @@ def goes_on(path: Path, keras: Any, *, eagerly: bool = False, **options: Any) ->
     again = keras.models.load_model(str(path), **options)
     if eagerly:
         again.run_eagerly = True
-    check_goes_on(model, again, x, y)
+    check_continues(model, again, x, y)
 
 
 @pytest.mark.capability("saving.h5")
@@ -163,7 +163,7 @@ def test_checkpoint(tmp_path: Path) -> None:
     other.compile(optimizer=tf.keras.optimizers.Adam(0.01), loss="mse")
     train_eagerly(other, x, y, steps=1)  # so that the optimizer has its variables
     tf.train.Checkpoint(model=other, optimizer=other.optimizer).read(path).assert_existing_objects_matched()
-    check_goes_on(model, other, x, y)
+    check_continues(model, other, x, y)
 
 
 @pytest.mark.capability("saving.goes-on-keras")
@@ -253,7 +253,7 @@ def test_old_keras_lstm(tmp_path: Path) -> None:
 
 
 def check_weights(folder: Path, file: str) -> None:
-    """Load them into the same model built anew."""
+    """Load the weights into a newly built model of the same layers."""
     import tensorflow as tf
 
     layers = tf.keras.layers
@@ -333,7 +333,7 @@ def test_new_weights(tmp_path: Path) -> None:
 
 
 def check_compiled_by_tf_keras(folder: Path, file: str) -> None:
-    """The predictions, and how many steps the optimizer has made."""
+    """Check the predictions, and how many steps the optimizer has made."""
     import tf_keras
 
     model = check_file(folder, file, tf_keras.models.load_model)

@@ -1,4 +1,4 @@
-"""An environment after a second `pip install`: what was locked, and then something else on top."""
+"""An environment after a second `pip install`: the locked packages, and then another on top."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Dict
 
 import pytest
-from fixtures import Measure
+from suite_fixtures import Measure
 
 
 def versions(measure: Measure, *names: str) -> None:
@@ -17,7 +17,7 @@ def versions(measure: Measure, *names: str) -> None:
 
 
 def check_sum() -> None:
-    """NumPy to TensorFlow and back."""
+    """Check that NumPy's arrays reach TensorFlow, and its results NumPy."""
     import numpy as np
     import tensorflow as tf
 

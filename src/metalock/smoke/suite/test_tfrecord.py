@@ -60,7 +60,7 @@ def check(read: List[Tuple[Any, Any, Any]]) -> None:
 
 
 def data_loss(path: Path) -> Tuple[int, str]:
-    """How many records are read before the error, and the error."""
+    """Return how many records are read before the error, and the error."""
     import tensorflow as tf
 
     count = 0

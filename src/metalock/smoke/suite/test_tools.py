@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Callable, Iterator, List
 
 import pytest
-from fixtures import Measure
+from suite_fixtures import Measure
 
 RED = (255, 0, 0)
 
 
 def small_model() -> Any:
-    """Two layers of fixed weights on four numbers."""
+    """Return a model with two layers of fixed weights, for four numbers."""
     import tensorflow as tf
 
     layers = [
@@ -40,7 +40,7 @@ def near(found: Any, wanted: Any, within: float = 1e-5) -> None:
 
 
 def red(path: Path, kind: str) -> Path:
-    """A red image of 6 by 4 pixels."""
+    """Return a red image of 6 by 4 pixels."""
     from PIL import Image
 
     options = {"lossless": True} if kind == "WEBP" else {}
@@ -52,7 +52,7 @@ def red(path: Path, kind: str) -> Path:
 
 
 def interpreted(flat: bytes) -> Any:
-    """What the converted model makes of the numbers."""
+    """Return what the converted model computes from the numbers."""
     import tensorflow as tf
 
     interpreter = tf.lite.Interpreter(model_content=flat)
@@ -63,7 +63,7 @@ def interpreted(flat: bytes) -> Any:
 
 
 def predicting(model: Any) -> Any:
-    """The model as a function of one row of numbers."""
+    """Return the model as a function of one row of numbers."""
     import tensorflow as tf
 
     def predict(rows: Any) -> Any:
@@ -133,7 +133,7 @@ def test_tflite_keras() -> None:
 
 
 def scalars(folder: Path) -> List[str]:
-    """The tags of every event file below."""
+    """Return the tags of every event file below a folder."""
     import tensorflow as tf
 
     tags = set()
@@ -345,14 +345,14 @@ def test_plot_model(tmp_path: Path) -> None:
 
 @pytest.fixture
 def downloads(tmp_path: Path) -> Path:
-    """A folder that is there: in place of one that isn't, `get_file` takes one for all users."""
+    """Return an existing folder; without one, `get_file` uses a folder that all users share."""
     folder = tmp_path / "downloads"
     folder.mkdir()
     return folder
 
 
 def archive(folder: Path) -> str:
-    """The URL of a photos.tgz with photos/rose/1.txt and photos/tulip/1.txt in it."""
+    """Return the URL of a photos.tgz with photos/rose/1.txt and photos/tulip/1.txt in it."""
     path = folder / "photos.tgz"
     with tarfile.open(str(path), "w:gz") as file:
         for name in ("photos/rose/1.txt", "photos/tulip/1.txt"):

@@ -1,4 +1,4 @@
-"""What the tests of the suite are given."""
+"""Fixtures for the tests of the suite."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NO_GPU = "this machine shows TensorFlow no GPU that computes"
 
 
 def gpus() -> List[Any]:
-    """The GPUs that TensorFlow lists and that can compute: none of a virtual Mac's."""
+    """Return the GPUs that TensorFlow lists and that can compute; those of a virtual Mac cannot."""
     import tensorflow as tf
 
     return [] if is_virtual_mac() else list(tf.config.list_physical_devices("GPU"))
@@ -23,7 +23,7 @@ def gpus() -> List[Any]:
 
 @pytest.fixture(scope="session", autouse=True)
 def on_cpu_in_a_virtual_mac() -> None:
-    """Where a GPU is listed that can't compute, everything by default would be placed on it."""
+    """Hide a GPU that cannot compute, since TensorFlow would place everything on it."""
     if is_virtual_mac():
         import tensorflow as tf
 
@@ -32,7 +32,7 @@ def on_cpu_in_a_virtual_mac() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def logical_cpus() -> List[str]:
-    """The names of as many as METALOCK_LOGICAL_CPUS asks for, made before TensorFlow computes anything."""
+    """Make as many as METALOCK_LOGICAL_CPUS says, before TensorFlow computes, and return their names."""
     count = int(os.environ.get("METALOCK_LOGICAL_CPUS", "0"))
     if count:
         import tensorflow as tf
@@ -45,7 +45,7 @@ def logical_cpus() -> List[str]:
 
 @pytest.fixture
 def measure(request: pytest.FixtureRequest) -> Measure:
-    """Write down what was measured: a name with its unit, such as `images_per_second`, and a value."""
+    """Return a function that records a measured value, by a name with its unit: `images_per_second`."""
     plugins = request.config.pluginmanager.get_plugins()
     recorder = next(plugin for plugin in plugins if isinstance(plugin, Recorder))
 
@@ -57,14 +57,14 @@ def measure(request: pytest.FixtureRequest) -> Measure:
 
 @pytest.fixture(scope="session")
 def locked() -> Dict[str, str]:
-    """Version by normalized name of every distribution that the lock puts there."""
+    """Return the version of every locked distribution, by normalized name."""
     versions: Dict[str, str] = json.loads(os.environ["METALOCK_LOCKED"])
     return versions
 
 
 @pytest.fixture
 def device_name(device: str) -> str:
-    """`/CPU:0` or `/GPU:0`, for a test that is parametrized by `device`; skips where there is no GPU."""
+    """Return `/CPU:0` or `/GPU:0` for the parameter `device`; skip the test if there is no GPU."""
     if device == "gpu" and not gpus():
         pytest.skip(NO_GPU)
     return f"/{device.upper()}:0"
