@@ -89,7 +89,7 @@ def mutants_of(path: str, source: bytes) -> list[Mutant]:
 def draw(mutants: Iterable[Mutant], count: int, seed: int) -> list[Mutant]:
     """Return `count` of the mutants, the same ones for the same seed and source.
 
-    They are in the order of a hash of each, so the first ones are a fair sample too, and a change of one module
+    They are in the order of a hash of each: the first ones are a fair sample too, and a change of one module
     leaves most mutants of the others as they were.
     """
     seen: Counter[tuple[str, str, str]] = Counter()
