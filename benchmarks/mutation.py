@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -172,8 +173,10 @@ def pytest_in(tree: Path, args: Sequence[str], variables: Mapping[str, str]) -> 
     code = 99
     try:
         code = pytest.main([*OPTIONS, *args])
-        sys.stdout.flush()
+    except BaseException:  # noqa: BLE001 - it goes into the log
+        traceback.print_exc()
     finally:
+        sys.stdout.flush()
         os._exit(code)  # without the threads that a mutant may have left
 
 
@@ -198,7 +201,7 @@ def measure(tree: Path) -> Baseline:
     """Run all unit tests and doctests once, with the lines that each runs; they have to pass."""
     variables = {"COVERAGE_FILE": str(tree / "mutation.coverage"), chosen_tests.DURATIONS: "durations.json"}
     packages = [f"--cov={package}" for package in PACKAGES]
-    args = ["tests/unit", "src", *packages, "--cov-context=test", "--cov-report="]
+    args = ["tests/unit", "src", *packages, "--cov-config=/dev/null", "--cov-context=test", "--cov-report="]
     if run_pytest(tree, args, variables, None) != 0:
         raise SystemExit((tree / "mutation.log").read_text(encoding="utf-8")[-3000:])
     data = CoverageData(variables["COVERAGE_FILE"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audit_samples import codes, facts, tensorflow
+from audit_samples import codes, facts, judged, macho, metal, tensorflow
 
 STUB_PATHS = ("tensorflow_metal-1.0.dist-info/METADATA",)
 
@@ -13,3 +13,13 @@ def test_a_plugin_without_binaries_is_a_stub_whatever_was_read_of_tensorflow() -
     assert codes(empty) == ["A501"]
     assert codes(facts("tensorflow"), empty) == ["A501"]
     assert codes(tensorflow(), empty) == ["A501"]
+
+
+def test_every_plugin_next_to_an_unread_tensorflow_is_reported() -> None:
+    other = facts("tensorflow-io", binaries={"tensorflow_io/python/ops/libtensorflow_io.so": macho()})
+    found = judged(facts("tensorflow"), metal(), other, facts("z", requires=["nosuch"]))
+    assert [(finding.rule.code, finding.package) for finding in found] == [
+        ("A504", "z 1.0"),
+        ("A901", "tensorflow-io 1.0"),
+        ("A901", f"tensorflow-metal {metal().version}"),
+    ]
