@@ -59,6 +59,8 @@ class Mutant:
     end: int
     before: str
     after: str
+    key: str
+    """A name that no other mutant has, bound to the text of the whole module."""
 
     def apply(self, source: bytes) -> bytes:
         """Return the source with the fault in it."""
@@ -72,6 +74,7 @@ class Mutant:
 
 def mutants_of(path: str, source: bytes) -> list[Mutant]:
     """Return all mutants of a module, in the order of their place."""
+    module = sha256(source).hexdigest()
     starts = [0]
     for line in source.splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
@@ -80,8 +83,18 @@ def mutants_of(path: str, source: bytes) -> list[Mutant]:
         start = starts[node.lineno - 1] + node.col_offset
         end = starts[(node.end_lineno or 0) - 1] + (node.end_col_offset or 0)
         before = source[start:end].decode()
+        key = sha256(f"{path} {module} {start} {after}".encode()).hexdigest()
         found.append(
-            Mutant(path=path, line=node.lineno, place=place, start=start, end=end, before=before, after=after)
+            Mutant(
+                path=path,
+                line=node.lineno,
+                place=place,
+                start=start,
+                end=end,
+                before=before,
+                after=after,
+                key=key,
+            )
         )
     return sorted(found, key=lambda mutant: (mutant.start, mutant.end, mutant.after))
 

@@ -14,16 +14,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
-import os
-import resource
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
-import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,77 +25,14 @@ from hashlib import sha256
 from pathlib import Path
 from queue import SimpleQueue
 
-import pytest
-from coverage import CoverageData
-
-import chosen_tests
+from mutant_tests import FIRST, Baseline, copy_tree, measure, preload, require_clean, run_tests
 from mutants import Mutant, draw, mutants_of
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = tuple(f"src/metalock/{name}" for name in ("lock", "matrix", "evidence", "audit"))
 RESULTS = ROOT / ".metalock-mutants"
-MEMORY = 4 << 30
-"""Bytes that the tests of a mutant may take: a loop that does not end may fill the memory."""
-FIRST = 20
-"""Tests that are tried alone before the others: most mutants do not survive them."""
-PATIENCE = 30.0
-"""Seconds that a mutant's tests get in addition to five times their normal time; then it counts as killed."""
-FAILED = (1, 2, 4)
-"""Exit codes of pytest for failed tests, and for modules and a conftest.py that can't be imported."""
-OPTIONS = (
-    "-q",
-    "-p",
-    "no:cacheprovider",
-    "-p",
-    "chosen_tests",
-    "-W",
-    "ignore::pytest.PytestAssertRewriteWarning",
-)
-SERVER = multiprocessing.get_context("forkserver")
-LIBRARIES = [
-    "chosen_tests",
-    "click",
-    "filelock",
-    "hypothesis",
-    "isal.igzip_lib",
-    "jinja2",
-    "packaging.requirements",
-    "pytest_cov.plugin",
-    "requests",
-    "rich.progress",
-    "urllib3",
-    "yaml",
-]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Baseline:
-    """Which tests run which lines, and how long each takes, without a mutant."""
-
-    seconds: Mapping[str, float]
-    lines: Mapping[str, Mapping[str, Sequence[int]]]
-    """Path to test id to the lines of that file that the test runs."""
-
-    def tests(self, mutant: Mutant) -> list[str]:
-        """Return the tests that run the mutant's statement, the fastest first."""
-        found = [
-            test
-            for test, lines in self.lines.get(mutant.path, {}).items()
-            if mutant.place.at_import or any(line in mutant.place.lines for line in lines)
-        ]
-        return self.fastest(found)
-
-    def more_tests(self, mutant: Mutant) -> list[str]:
-        """Return the other tests that use its file: a cached result hides which tests depend on a line."""
-        return self.fastest(set(self.lines.get(mutant.path, {})) - set(self.tests(mutant)))
-
-    def time(self, tests: Sequence[str]) -> float:
-        """Return the seconds that the tests take."""
-        return sum(self.seconds.get(test, 0) for test in tests)
-
-    def fastest(self, tests: Iterable[str]) -> list[str]:
-        """Return the tests in the order of their time."""
-        return sorted(tests, key=lambda test: (self.seconds.get(test, 0), test))
+FAILED = (1, 2)
+"""Exit codes of pytest for failed tests, and for test modules that cannot be imported."""
 
 
 @dataclass(slots=True)
@@ -137,90 +68,12 @@ def digest(paths: Sequence[Path]) -> str:
     return total.hexdigest()
 
 
-def key_of(mutant: Mutant) -> str:
-    """Return the name of a mutant in the file of results: bound to the text of its file."""
-    source = sha256((ROOT / mutant.path).read_bytes()).hexdigest()
-    return sha256(f"{mutant.path} {source} {mutant.start} {mutant.after}".encode()).hexdigest()
-
-
-def copy_tree(target: Path) -> Path:
-    """Copy what git has, and new files that it does not ignore; return the target."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607 - the user's git
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        encoding="utf-8",
-    )
-    for name in sorted(set(listed.stdout.split("\0")) - {""}):
-        if (ROOT / name).exists():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target / name, follow_symlinks=False)
-    return target
-
-
-def pytest_in(tree: Path, args: Sequence[str], variables: Mapping[str, str]) -> None:
-    """Run pytest on a copy of the tree and end this process with its exit code."""
-    os.chdir(tree)
-    os.environ.update(variables)
-    sys.dont_write_bytecode = False  # it saves half of the time of each run
-    sys.path[:0] = [str(tree / "src")]
-    log = os.open("mutation.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-    for stream in (1, 2):
-        os.dup2(log, stream)
-    if sys.platform == "linux":
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
-    code = 99
-    try:
-        code = pytest.main([*OPTIONS, *args])
-    except BaseException:  # noqa: BLE001 - it goes into the log
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        os._exit(code)  # without the threads that a mutant may have left
-
-
-def run_pytest(
-    tree: Path, args: Sequence[str], variables: Mapping[str, str], timeout: float | None
-) -> int | None:
-    """Return pytest's exit code, or None if it did not end in time.
-
-    Each run is forked from a process that has imported the libraries but nothing of metalock.
-    """
-    process = SERVER.Process(target=pytest_in, args=(tree, args, variables))
-    process.start()
-    process.join(timeout)
-    if process.exitcode is None:
-        process.kill()
-        process.join()
-        return None
-    return process.exitcode
-
-
-def measure(tree: Path) -> Baseline:
-    """Run all unit tests and doctests once, with the lines that each runs; they have to pass."""
-    variables = {"COVERAGE_FILE": str(tree / "mutation.coverage"), chosen_tests.DURATIONS: "durations.json"}
-    packages = [f"--cov={package}" for package in PACKAGES]
-    args = ["tests/unit", "src", *packages, "--cov-config=/dev/null", "--cov-context=test", "--cov-report="]
-    if run_pytest(tree, args, variables, None) != 0:
-        raise SystemExit((tree / "mutation.log").read_text(encoding="utf-8")[-3000:])
-    data = CoverageData(variables["COVERAGE_FILE"])
-    data.read()
-    lines: dict[str, dict[str, list[int]]] = {}
-    for file in data.measured_files():
-        tests = lines.setdefault(str(Path(file).relative_to(tree.resolve())), {})
-        for line, contexts in sorted(data.contexts_by_lineno(file).items()):
-            for test in {context.rpartition("|")[0] for context in contexts if context}:
-                tests.setdefault(test, []).append(line)
-    return Baseline(seconds=json.loads((tree / "durations.json").read_text(encoding="utf-8")), lines=lines)
-
-
 def load_baseline(tree: Path, state: str) -> Baseline:
     """Return the baseline of this state of the code, measured if it is not known yet."""
     path = RESULTS / f"baseline-{state[:16]}.json"
     if not path.exists():
         print("running all unit tests once …", file=sys.stderr)
-        measured = measure(tree)
+        measured = measure(tree, PACKAGES)
         path.write_text(json.dumps({"seconds": measured.seconds, "lines": measured.lines}), encoding="utf-8")
     return Baseline(**json.loads(path.read_text(encoding="utf-8")))
 
@@ -250,27 +103,11 @@ def outcome_of(tree: Path, mutant: Mutant, baseline: Baseline) -> str:
     with mutated(tree, mutant):
         for tests in filter(None, (own[:FIRST], own[FIRST:], others)):
             code = run_tests(tree, tests, baseline)
-            if code is None or code in FAILED:
+            if code is None or code in FAILED or code < 0:  # a signal
                 return "killed"
             if code != 0:
                 raise SystemExit(f"{mutant}\npytest ended with {code}; see {tree / 'mutation.log'}")
     return "survived" if own else "not run"
-
-
-def require_clean(tree: Path, baseline: Baseline) -> None:
-    """Raise `SystemExit` if tests fail without a mutant: then all mutants would count as killed."""
-    for path in PACKAGES:
-        tests = [test for file, tests in baseline.lines.items() if file.startswith(path) for test in tests]
-        if run_tests(tree, baseline.fastest(tests)[:FIRST], baseline) != 0:
-            raise SystemExit((tree / "mutation.log").read_text(encoding="utf-8")[-3000:])
-
-
-def run_tests(tree: Path, tests: Sequence[str], baseline: Baseline) -> int | None:
-    """Run these tests until one fails; return pytest's exit code, or None if they did not end in time."""
-    (tree / "wanted.json").write_text(json.dumps(tests), encoding="utf-8")
-    variables = {chosen_tests.WANTED: "wanted.json"}
-    files = dict.fromkeys(test.partition("::")[0] for test in tests)
-    return run_pytest(tree, ["-x", *files], variables, PATIENCE + 5 * baseline.time(tests))
 
 
 def try_all(
@@ -290,17 +127,17 @@ def try_all(
         finally:
             free.put(tree)
 
-    waiting = [mutant for mutant in drawn if results.known(key_of(mutant)) is None]
+    waiting = [mutant for mutant in drawn if results.known(mutant.key) is None]
     with ThreadPoolExecutor(len(trees)) as pool:
         for index, (mutant, outcome) in enumerate(pool.map(one, waiting), 1):
             if outcome is not None:
-                results.add(key_of(mutant), outcome)
+                results.add(mutant.key, outcome)
                 print(f"{index}/{len(waiting)} {outcome}: {mutant}", file=sys.stderr)
 
 
 def report(drawn: Sequence[Mutant], results: Results) -> str:
     """Return the score and the survivors as text."""
-    outcomes = {mutant: results.known(key_of(mutant)) or "not tried" for mutant in drawn}
+    outcomes = {mutant: results.known(mutant.key) or "not tried" for mutant in drawn}
     counts = {
         word: sum(outcome == word for outcome in outcomes.values())
         for word in ("killed", "survived", "not run", "not tried")
@@ -327,7 +164,7 @@ def main() -> None:
         "--only", action="append", help="of the drawn ones, those whose path contains this; repeatable"
     )
     options = parser.parse_args()
-    SERVER.set_forkserver_preload(["__main__", *LIBRARIES])
+    preload()
     until = time.monotonic() + 60 * options.minutes
     modules = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
     every = [m for path in modules for m in mutants_of(path.relative_to(ROOT).as_posix(), path.read_bytes())]
@@ -341,9 +178,9 @@ def main() -> None:
     path = RESULTS / "results.json"
     results = Results(path, state, json.loads(path.read_text(encoding="utf-8")) if path.exists() else {})
     with tempfile.TemporaryDirectory(prefix="metalock-mutants-") as folder:
-        trees = [copy_tree(Path(folder).resolve() / str(number)) for number in range(options.jobs)]
+        trees = [copy_tree(ROOT, Path(folder).resolve() / str(number)) for number in range(options.jobs)]
         baseline = load_baseline(trees[0], state)
-        require_clean(trees[0], baseline)
+        require_clean(trees[0], baseline, PACKAGES)
         try_all(drawn, trees, baseline, results, until)
     print(report(drawn, results))
 
