@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from coverage import CoverageData
 
 import chosen_tests
 from mutants import Mutant
@@ -37,14 +36,14 @@ OPTIONS = (
 )
 SERVER = multiprocessing.get_context("forkserver")
 LIBRARIES = [
-    "chosen_tests",
+    "mutant_tests",
     "click",
+    "coverage",
     "filelock",
     "hypothesis",
     "isal.igzip_lib",
     "jinja2",
     "packaging.requirements",
-    "pytest_cov.plugin",
     "requests",
     "rich.progress",
     "urllib3",
@@ -84,7 +83,7 @@ class Baseline:
 
 def preload() -> None:
     """Have the libraries imported by the process that test runs are forked from, and nothing of metalock."""
-    SERVER.set_forkserver_preload(["__main__", *LIBRARIES])
+    SERVER.set_forkserver_preload(LIBRARIES)
 
 
 def copy_tree(source: Path, target: Path) -> Path:
@@ -143,20 +142,11 @@ def run_pytest(
 
 def measure(tree: Path, packages: Sequence[str]) -> Baseline:
     """Run all unit tests and doctests once, with the lines that each runs; they have to pass."""
-    variables = {"COVERAGE_FILE": str(tree / "mutation.coverage"), chosen_tests.DURATIONS: "durations.json"}
-    covered = [f"--cov={package}" for package in packages]
-    args = ["tests/unit", "src", *covered, "--cov-config=/dev/null", "--cov-context=test", "--cov-report="]
-    if run_pytest(tree, args, variables, None) != 0:
+    report = tree / "measured.json"
+    variables = {chosen_tests.REPORT: str(report), chosen_tests.COVERED: ":".join(packages)}
+    if run_pytest(tree, ["tests/unit", "src"], variables, None) != 0:
         raise SystemExit((tree / "mutation.log").read_text(encoding="utf-8")[-3000:])
-    data = CoverageData(variables["COVERAGE_FILE"])
-    data.read()
-    lines: dict[str, dict[str, list[int]]] = {}
-    for file in data.measured_files():
-        tests = lines.setdefault(str(Path(file).relative_to(tree.resolve())), {})
-        for line, contexts in sorted(data.contexts_by_lineno(file).items()):
-            for test in {context.rpartition("|")[0] for context in contexts if context}:
-                tests.setdefault(test, []).append(line)
-    return Baseline(seconds=json.loads((tree / "durations.json").read_text(encoding="utf-8")), lines=lines)
+    return Baseline(**json.loads(report.read_text(encoding="utf-8")))
 
 
 def run_tests(tree: Path, tests: Sequence[str], baseline: Baseline) -> int | None:
