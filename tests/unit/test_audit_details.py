@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import struct
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
+
 import pytest
 from audit_samples import codes, facts, judged, macho, metal, tensorflow
 
+from metalock.audit.archive import Archive
 from metalock.audit.floors import admitting
+from metalock.audit.grid import GridEntry, GridVerdict
+from metalock.audit.gridtext import SHOWN, to_page
 from metalock.binaries import Version
 from metalock.platforms import Platform
 
@@ -47,3 +54,37 @@ def test_every_plugin_next_to_an_unread_tensorflow_is_reported() -> None:
 )
 def test_the_lowest_floor_that_admits_a_binary(platform: Platform, needed: Version, floor: str) -> None:
     assert admitting(platform, needed) == floor
+
+
+@pytest.mark.parametrize("method", [ZIP_STORED, ZIP_DEFLATED])
+def test_the_start_of_a_member_with_an_extra_field(method: int) -> None:
+    """The local header has its own extra field, between the name and the content."""
+    info = ZipInfo("a/b.so")
+    info.compress_type = method
+    info.extra = struct.pack("<2H", 0xCAFE, 20) + bytes(range(20))
+    buffer = io.BytesIO()
+    with ZipFile(buffer, "w") as file:
+        file.writestr(info, b"\x7fELF" + bytes(200))
+    archive = Archive("a.whl", buffer)
+    opened: list[str] = []
+    archive.open = lambda name, *_: opened.append(name)  # type: ignore[method-assign,assignment]
+    assert archive.start("a/b.so", 4) == b"\x7fELF"
+    assert opened == [], "only where that is not enough"
+
+
+@pytest.mark.parametrize("count", [SHOWN - 1, SHOWN, SHOWN + 1])
+def test_a_page_counts_only_names_that_it_leaves_out(count: int) -> None:
+    entry = GridEntry(
+        platform=Platform.OSX_ARM64,
+        tensorflow="2.13.0",
+        distribution="tensorflow",
+        plugin="tensorflow-metal",
+        version="1.0.0",
+        library="a.dylib",
+        verdict=GridVerdict.FAILS,
+        missing=tuple(f"_TF_{number}" for number in range(count)),
+    )
+    page = to_page([entry], "x")
+    assert page.count("- `_TF_") == min(count, SHOWN)
+    assert page.endswith("`\n- and 1 more\n") is (count > SHOWN)
+    assert "and 0 more" not in page
