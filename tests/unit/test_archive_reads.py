@@ -13,6 +13,7 @@ from make_wheels import FILE, METADATA, make_wheel
 
 from metalock.audit.archive import Archive
 from metalock.audit.wheel import read_wheel
+from metalock.errors import UnreadableWheelError
 from metalock.platforms import Platform
 from metalock.records import parse_record, wheel_digest
 
@@ -69,3 +70,10 @@ def test_the_first_bytes_of_a_member_may_come_in_pieces() -> None:
     with archive.open("a") as member:
         assert member.peek(32) == content[:32]
         assert b"".join(iter(lambda: member.read(16), b"")) == content
+
+
+def test_a_member_whose_header_is_not_where_it_should_be() -> None:
+    data = bytearray(make_wheel({"a.so": b"x" * 100}))
+    data[:4] = b"PK\7\x08"
+    with pytest.raises(UnreadableWheelError, match=r"member 'a\.so': no header where one should be"):
+        Archive("a.whl", io.BytesIO(data)).start("a.so", 4)

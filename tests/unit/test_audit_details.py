@@ -7,13 +7,20 @@ import struct
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 import pytest
-from audit_samples import codes, facts, judged, macho, metal, tensorflow
+from audit_samples import codes, facts, judged, locked, macho, metal, tensorflow
+from samples import cell
 
 from metalock.audit.archive import Archive
+from metalock.audit.facts import dump, load
 from metalock.audit.floors import admitting
-from metalock.audit.grid import GridEntry, GridVerdict
+from metalock.audit.grid import GridEntry, GridVerdict, _Either
 from metalock.audit.gridtext import SHOWN, to_page
-from metalock.binaries import Version
+from metalock.audit.result import MEANING, make_audit
+from metalock.audit.rules import AuditRule
+from metalock.audit.run import Audited
+from metalock.audit.text import counts_line
+from metalock.binaries import InvalidBinary, Version
+from metalock.findings import Finding
 from metalock.platforms import Platform
 
 STUB_PATHS = ("tensorflow_metal-1.0.dist-info/METADATA",)
@@ -88,3 +95,34 @@ def test_a_page_counts_only_names_that_it_leaves_out(count: int) -> None:
     assert page.count("- `_TF_") == min(count, SHOWN)
     assert page.endswith("`\n- and 1 more\n") is (count > SHOWN)
     assert "and 0 more" not in page
+
+
+def test_damaged_facts_are_reported_as_damaged() -> None:
+    stream = io.BytesIO()
+    dump(metal(), stream)
+    data = bytearray(stream.getvalue())
+    data[60] ^= 1
+    with pytest.raises(InvalidBinary, match="^facts are damaged$"):
+        load(bytes(data))
+
+
+def test_counts_of_verdicts() -> None:
+    def audited(*findings: Finding) -> Audited:
+        lock = locked(tensorflow())
+        audit = make_audit(lock, wheels=1, binaries=2, findings=findings)
+        return Audited(cell=cell(), lock=lock, audit=audit)
+
+    grave = Finding(rule=AuditRule.TAGS, package="a 1.0", detail="x")
+    unread = Finding(rule=AuditRule.UNREADABLE, package="a 1.0", detail="x")
+    assert counts_line([audited(unread), audited(grave), audited(unread)]) == (
+        f"1 fails, 2 unreadable ({MEANING})"
+    )
+    assert counts_line([audited()]) == f"1 loads ({MEANING})"
+
+
+def test_binaries_of_two_wheels_as_one_mapping() -> None:
+    plugin, tensorflow_s = {"a": macho(name="1"), "b": macho(name="2")}, {"b": macho(name="3"), "c": macho()}
+    both = _Either(plugin, tensorflow_s)
+    assert (list(both), len(both)) == (["a", "b", "c"], 3)
+    assert (both["a"].name, both["b"].name) == ("1", "2")
+    assert ("c" in both, "d" in both) == (True, False)

@@ -51,3 +51,15 @@ def test_a_symbol_of_a_library_of_the_system_is_reported_by_its_version_alone() 
 def test_a_symbol_without_a_library_has_to_be_somewhere() -> None:
     lone = Import(name="TF_Gone", lookup=Lookup.FLAT, version="V1")
     assert missing(elf(imports=[lone])) == Missing(symbols=("TF_Gone",))
+
+
+def test_every_version_is_compared() -> None:
+    needed = [
+        NeededVersion(library="a.so", version="V8", weak=True),
+        NeededVersion(library="gone.so", version="V8"),
+        NeededVersion(library="a.so", version="V9"),
+        NeededVersion(library="a.so", version="V1"),
+    ]
+    binary = replace(elf(libraries=["a.so"], rpaths=["$ORIGIN"]), needed_versions=tuple(needed))
+    library = replace(elf(name="a.so"), defined_versions=("V1",))
+    assert missing(binary, library).versions == ("V9 of a.so",)
