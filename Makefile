@@ -8,7 +8,7 @@ select = $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(ENV),--env $(ENV))
 
 .DEFAULT_GOAL := help
 .PHONY: help env check list build audit verify verify-all grids table answers diff test test-network \
-  test-environment lint fuzz format bench lock-tools clean
+  test-environment lint fuzz format bench mutants lock-tools clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ format: $(STAMP) ## let ruff fix and format the code
 
 bench: $(STAMP) ## run the benchmarks; needs an index
 	@$(VENV)/bin/python benchmarks/run.py
+
+mutants: $(STAMP) ## put small faults into the code and count those that the unit tests find; up to 1 h (MUTANTS=)
+	@$(VENV)/bin/python benchmarks/mutation.py $(MUTANTS)
 
 lock-tools: $(STAMP) ## update requirements-dev.txt from pyproject.toml
 	@$(VENV)/bin/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \

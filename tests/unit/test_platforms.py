@@ -79,3 +79,58 @@ def test_facts(platform: Platform, floor: str, target: str, machine: str, label:
     system = ["__osx"] if platform.is_macos else ["__linux", "__glibc"]
     assert names == ["__unix", *system, "__archspec"]
     assert any(floor == version for _, version, _ in platform.virtual_packages(floor))
+
+
+MACOS_FLOORS = ["10.9", "10.10", "10.14", "10.15", "11.0", "12.3", "19.9", "20.0", "26.1", "29.0"]
+NOT_MACOS = ["10.8", "10.16", "10.1", "9.0", "12", "12.10", "12.0.1", "30.0", "012.0", " 12.0", "12.0\n", ""]
+NOT_GLIBC = ["2.5", "2.18", "2.27", "2.29", "2.30", "2.41", "2", "12.0", "2.28\n", ""]
+
+
+@pytest.mark.parametrize("platform", [Platform.OSX_ARM64, Platform.OSX_64])
+def test_floors_of_macos(platform: Platform) -> None:
+    assert [
+        floor for floor in MACOS_FLOORS + NOT_MACOS if platform.floor_fault(floor) is None
+    ] == MACOS_FLOORS
+    assert platform.floor_fault("10.16") == 'expected a macOS version such as "12.0"'
+
+
+def test_floors_of_linux() -> None:
+    right = ["2.17", "2.28", "2.31", "2.35", "2.40"]
+    assert [floor for floor in right + NOT_GLIBC if Platform.LINUX_64.floor_fault(floor) is None] == right
+    assert Platform.LINUX_64.floor_fault("2.30") == f"expected one of {', '.join(UV_GLIBC_TARGETS)}"
+
+
+@pytest.mark.parametrize(
+    ("platform", "floor", "packages"),
+    [
+        (Platform.OSX_64, "10.15", ["__unix 0", "__osx 10.15", "__archspec 1 x86_64"]),
+        (Platform.OSX_ARM64, "12.0", ["__unix 0", "__osx 12.0", "__archspec 1 m1"]),
+        (Platform.LINUX_64, "2.17", ["__unix 0", "__linux 0", "__glibc 2.17", "__archspec 1 x86_64"]),
+    ],
+)
+def test_virtual_packages(platform: Platform, floor: str, packages: list[str]) -> None:
+    found = platform.virtual_packages(floor)
+    assert [" ".join(package).removesuffix(" 0") for package in found] == [
+        package.removesuffix(" 0") if package.count(" ") > 1 else package for package in packages
+    ]
+
+
+@pytest.mark.parametrize(
+    ("platform", "floor", "yes", "no"),
+    [
+        (Platform.OSX_64, "10.15", ["10_15_x86_64", "10_9_universal2"], ["11_0_x86_64", "10_16_x86_64"]),
+        (
+            Platform.OSX_64,
+            "11.0",
+            ["11_0_x86_64", "10_16_x86_64", "10_15_intel"],
+            ["12_0_x86_64", "11_0_arm64"],
+        ),
+        (Platform.OSX_ARM64, "11.0", ["11_0_arm64", "11_0_universal2"], ["10_15_x86_64", "12_0_arm64"]),
+    ],
+)
+def test_wheel_tags_reach_up_to_the_floor(
+    platform: Platform, floor: str, yes: list[str], no: list[str]
+) -> None:
+    tags_there = {tag.platform.removeprefix("macosx_") for tag in platform.wheel_tags("3.11", floor)}
+    assert tags_there.issuperset(yes)
+    assert tags_there.isdisjoint(no)

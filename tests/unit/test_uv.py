@@ -79,6 +79,14 @@ CHOICES = [
     (request(), ["10-py3-none-any", "9-py3-none-any"], "10-py3-none-any"),
     (request(), ["2-py3-none-any", "cp311-none-any"], "cp311-none-any"),
     (request(python="3.13.1"), ["cp313-cp313t-macosx_12_0_arm64", "py3-none-any"], "py3-none-any"),
+    (request(), ["cp39.cp310-abi3-macosx_12_0_arm64", "cp310-abi3-macosx_11_0_arm64"],
+     "cp39.cp310-abi3-macosx_12_0_arm64"),
+    (request(), ["cp39.cp310-abi3-macosx_11_0_arm64", "cp310-abi3-macosx_12_0_arm64"],
+     "cp310-abi3-macosx_12_0_arm64"),
+    (request(Platform.LINUX_64, "2.28"),
+     ["cp311-cp311-manylinux_2_28_x86_64.manylinux_2_5_x86_64", "cp311-cp311-manylinux_2_17_x86_64"],
+     "cp311-cp311-manylinux_2_28_x86_64.manylinux_2_5_x86_64"),
+    (request(), ["py2.py3.cp311-none-any", "py311-none-any"], "py2.py3.cp311-none-any"),
 ]  # fmt: skip
 
 

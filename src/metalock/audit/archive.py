@@ -84,7 +84,7 @@ class Archive:
                 data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, size)
         if len(data) < min(size, info.file_size):  # deflated so oddly that it may be on purpose
             with self.open(name) as member:
-                return member.read(size)
+                return member.peek(size)
         return data[:size]
 
     def admit(self, names: Iterable[str]) -> None:
@@ -106,9 +106,7 @@ class Archive:
         if self.members[name].file_size > limit:
             raise self.fault(f"is larger than {limit >> 20} MiB", name)
         with self.open(name) as member:
-            data = member.read(limit)
-            member.drain()
-            return data
+            return b"".join(iter(lambda: member.read(CHUNK), b""))
 
 
 class Member:
@@ -138,12 +136,13 @@ class Member:
         self._stream.close()
 
     def peek(self, size: int) -> bytes:
-        """Look at the first bytes, before any is read."""
-        self._held = self._more(size)
-        return self._held
+        """Look at the first bytes, before any is read; fewer only if the member has no more."""
+        while len(self._held) < size and (chunk := self._more(size - len(self._held))):
+            self._held += chunk
+        return self._held[:size]
 
     def read(self, size: int, /) -> bytes:
-        """Take the next bytes; none means the end."""
+        """Take some of the next bytes, at most `size`; none means the end."""
         if self._held:
             taken, self._held = self._held[:size], self._held[size:]
             return taken

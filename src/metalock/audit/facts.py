@@ -20,7 +20,7 @@ from metalock.parsing import as_table, parse_json
 if TYPE_CHECKING:
     from mmap import mmap
 
-FORMAT = 2
+FORMAT = 3
 OUTSIDE = ".data"
 """What a wheel installs outside of site-packages is kept below this: `.data/scripts/saved_model_cli`."""
 _MAGIC = b"metafact"
