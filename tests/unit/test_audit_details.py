@@ -99,7 +99,7 @@ def test_a_page_counts_only_names_that_it_leaves_out(count: int) -> None:
 
 def test_damaged_facts_are_reported_as_damaged() -> None:
     stream = io.BytesIO()
-    dump(metal(), stream)
+    dump(facts("a"), stream)
     data = bytearray(stream.getvalue())
     data[60] ^= 1
     with pytest.raises(InvalidBinary, match=r"^facts are damaged$"):
