@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from metalock.errors import MatrixError
+from metalock.errors import DataFileError
 from metalock.evidence.contract import _EXPECT_TEXTS, WORKS, Capability, Situation, parse_contract
 from metalock.evidence.model import Evidence, Observation, Observed, Outcome, Result
 from metalock.evidence.store import Trial
@@ -41,7 +41,7 @@ def situation(**versions: str) -> Situation:
 
 
 def faults_of(text: str) -> tuple[str, ...]:
-    with pytest.raises(MatrixError) as caught:
+    with pytest.raises(DataFileError) as caught:
         parse_contract(text, "area")
     return caught.value.faults
 
