@@ -13,7 +13,7 @@ from samples import cell
 from metalock.audit.archive import Archive
 from metalock.audit.facts import dump, load
 from metalock.audit.floors import admitting
-from metalock.audit.grid import GridEntry, GridVerdict, _Either
+from metalock.audit.grid import GridEntry, GridVerdict, _Either, _Paths
 from metalock.audit.gridtext import SHOWN, to_page
 from metalock.audit.result import MEANING, make_audit
 from metalock.audit.rules import AuditRule
@@ -126,3 +126,8 @@ def test_binaries_of_two_wheels_as_one_mapping() -> None:
     assert (list(both), len(both)) == (["a", "b", "c"], 3)
     assert (both["a"].name, both["b"].name) == ("1", "2")
     assert ("c" in both, "d" in both) == (True, False)
+
+
+def test_paths_of_two_wheels_as_one_container() -> None:
+    paths = _Paths(("a/1", "a/2"), ("b/1",))
+    assert [path in paths for path in ("a/1", "a/2", "b/1", "a/3", "")] == [True, True, True, False, False]
