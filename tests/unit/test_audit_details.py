@@ -131,3 +131,20 @@ def test_binaries_of_two_wheels_as_one_mapping() -> None:
 def test_paths_of_two_wheels_as_one_container() -> None:
     paths = _Paths(("a/1", "a/2"), ("b/1",))
     assert [path in paths for path in ("a/1", "a/2", "b/1", "a/3", "")] == [True, True, True, False, False]
+
+
+def test_a_page_leaves_a_blank_line_before_the_older_releases() -> None:
+    def entry(version: str, verdict: GridVerdict) -> GridEntry:
+        return GridEntry(
+            platform=Platform.OSX_ARM64,
+            tensorflow="2.13.0",
+            distribution="tensorflow",
+            plugin="tensorflow-metal",
+            version=version,
+            library="a.dylib",
+            verdict=verdict,
+            missing=("_TF_A",) if verdict is GridVerdict.FAILS else (),
+        )
+
+    page = to_page([entry("0.9.0", GridVerdict.FAILS), entry("1.0.0", GridVerdict.LOADS)], "x")
+    assert "| 2.13.0 | loads |\n\nOlder releases " in page

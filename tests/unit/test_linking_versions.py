@@ -63,3 +63,17 @@ def test_every_version_is_compared() -> None:
     binary = replace(elf(libraries=["a.so"], rpaths=["$ORIGIN"]), needed_versions=tuple(needed))
     library = replace(elf(name="a.so"), defined_versions=("V1",))
     assert missing(binary, library).versions == ("V9 of a.so",)
+
+
+def test_a_library_without_a_name_of_its_own_is_known_by_the_name_that_it_was_linked_by() -> None:
+    """The second user has no run path that leads to it, and finds it loaded."""
+    plugin = elf(libraries=["a.so", "b.so"], rpaths=["$ORIGIN/lib"])
+    images = Images(
+        {
+            PLUGIN: plugin,
+            "plugin/lib/a.so": elf(),
+            "plugin/lib/b.so": elf(libraries=["a.so"], runpaths=["/opt"]),
+        },
+        system=System(format=Format.ELF, floor=(2, 17)),
+    )
+    assert images.missing(PLUGIN) == Missing()
