@@ -19,6 +19,7 @@ from metalock.audit.result import MEANING, make_audit
 from metalock.audit.rules import AuditRule
 from metalock.audit.run import Audited
 from metalock.audit.text import counts_line
+from metalock.audit.wheel import _NumpyWatch
 from metalock.binaries import InvalidBinary, Version
 from metalock.findings import Finding
 from metalock.platforms import Platform
@@ -148,3 +149,13 @@ def test_a_page_leaves_a_blank_line_before_the_older_releases() -> None:
 
     page = to_page([entry("0.9.0", GridVerdict.FAILS), entry("1.0.0", GridVerdict.LOADS)], "x")
     assert "| 2.13.0 | loads |\n\nOlder releases " in page
+
+
+@pytest.mark.parametrize(("text", "major"), [(b"numpy._core", 2), (b"numpy.core", 1)])
+def test_the_api_of_numpy_is_found_wherever_the_content_is_cut(text: bytes, major: int) -> None:
+    content = b"\0" * 50 + text + b"._multiarray_umath\0" + b"\0" * 50
+    for cut in range(len(content)):
+        watch = _NumpyWatch()
+        for chunk in (content[:cut], content[cut:]):
+            watch.feed(chunk)
+        assert watch.major == major, cut
