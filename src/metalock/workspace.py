@@ -12,7 +12,7 @@ from pathlib import Path
 from metalock.adapters.reading import DATA, SETTINGS, read_bytes, read_if_there, read_text
 from metalock.errors import UnreadableFileError, UsageError
 from metalock.lock.model import Lock, cell_inputs
-from metalock.lock.text import LockTextError, parse_lock, stated_digest
+from metalock.lock.text import LockTextError, parse_lock
 from metalock.matrix.expand import expand
 from metalock.matrix.model import Cell, Matrix
 from metalock.matrix.parse import parse_matrix
@@ -49,8 +49,6 @@ class CellState:
     reason: str = ""
     lock: Lock | None = None
     """The lock in the folder, if it is valid; a stale one is used for preferences only."""
-    digest: str = ""
-    """The digest of that lock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +84,7 @@ class Workspace:
             if data is None:
                 return CellState(cell=cell, standing=Standing.MISSING, reason="not locked yet")
             text = plain_text(data)
-            lock, digest = parse_lock(text), stated_digest(text)
+            lock = parse_lock(text)
         except (LockTextError, UnreadableFileError, UnicodeDecodeError) as error:
             return CellState(cell=cell, standing=Standing.BROKEN, reason=f"{LOCK_FILE}: {error}")
         if lock.inputs != cell_inputs(cell):
@@ -95,13 +93,12 @@ class Workspace:
                 standing=Standing.STALE,
                 reason="the matrix has changed since it was locked",
                 lock=lock,
-                digest=digest,
             )
         for name, rendered in self.render(cell, lock).items():
             if not holds(folder / name, rendered):
                 reason = f"{name} is not what the lock and the template give"
-                return CellState(cell=cell, standing=Standing.EDITED, reason=reason, lock=lock, digest=digest)
-        return CellState(cell=cell, standing=Standing.CURRENT, lock=lock, digest=digest)
+                return CellState(cell=cell, standing=Standing.EDITED, reason=reason, lock=lock)
+        return CellState(cell=cell, standing=Standing.CURRENT, lock=lock)
 
     def current_cells(self) -> Iterator[Cell]:
         """Return the cells whose lock and files are up to date."""

@@ -32,8 +32,8 @@ from metalock.adapters.settings import read_settings
 from metalock.adapters.uv_install import find_interpreter
 from metalock.evidence.model import Outcome, counts_of
 from metalock.evidence.text import parse_evidence
-from metalock.lock.model import Lock
-from metalock.lock.text import lock_digest, lock_text, parse_lock
+from metalock.lock.model import Lock, lock_digest
+from metalock.lock.text import lock_text, parse_lock
 from metalock.platforms import platform_of
 from metalock.prefix.seeds import seed_wheels
 

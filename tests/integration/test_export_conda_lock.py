@@ -21,8 +21,8 @@ from click.testing import CliRunner, Result
 from metalock.adapters.index import PackageIndex
 from metalock.adapters.settings import read_settings
 from metalock.cli import main
-from metalock.lock.model import CondaPackage, Lock, PipPackage, cell_inputs
-from metalock.lock.text import lock_digest, lock_text
+from metalock.lock.model import CondaPackage, Lock, PipPackage, cell_inputs, lock_digest
+from metalock.lock.text import lock_text
 from metalock.matrix.model import Cell
 from metalock.platforms import Platform
 from metalock.workspace import LOCK_FILE, Workspace, open_workspace

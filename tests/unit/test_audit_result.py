@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from audit_samples import MAC, facts
 from click.testing import CliRunner
-from samples import MATRIX, all_cells, lock_cell, lock_of, locked_workspace
+from samples import MATRIX, all_cells, conda, lock_cell, lock_of, locked_workspace
 
 from metalock.adapters.cache import Cache
 from metalock.adapters.index import PackageIndex
@@ -22,6 +22,7 @@ from metalock.audit.result import (
     Audit,
     Verdict,
     audit_text,
+    audited_digest,
     finding_dict,
     make_audit,
     parse_audit,
@@ -35,7 +36,6 @@ from metalock.cli import main
 from metalock.errors import FetchError, MetalockError, NothingSelectedError, UnreadableWheelError
 from metalock.findings import Finding
 from metalock.lock.model import Lock, PipPackage
-from metalock.lock.text import lock_digest
 from metalock.matrix.model import Cell
 from metalock.platforms import Platform
 from metalock.untrusted import InvalidFileError
@@ -61,9 +61,23 @@ def test_round_trip() -> None:
     assert text.endswith("}\n")
     table = json.loads(text)
     assert list(table) == ["schema", "rules", "lock", "verdict", "meaning", "wheels", "binaries", "findings"]
-    assert (table["lock"], table["verdict"]) == (lock_digest(mac_lock()), "fails")
+    assert (table["lock"], table["verdict"]) == (audited_digest(mac_lock()), "fails")
     assert "not that it runs" in table["meaning"]
     assert list(table["findings"][1]) == ["rule", "package", "path", "detail", "names", "fix", "page"]
+
+
+def test_what_the_rules_do_not_see_makes_no_result_stale() -> None:
+    lock = mac_lock(tensorflow="2.11.0", tensorflow_metal="0.7.0")
+    rebuilt = replace(lock, inputs="0" * 64, conda=(conda("libgcc"), *lock.conda))
+    assert audited_digest(rebuilt) == audited_digest(lock)
+    others = [
+        replace(lock, floor="14.0"),
+        replace(lock, python="3.9.1"),
+        replace(lock, conda=(conda("setuptools", depends=["python"]), *lock.conda)),
+        replace(lock, pip=lock.pip[1:]),
+        replace(lock, pip=(replace(lock.pip[0], sha256="0" * 64), *lock.pip[1:])),
+    ]
+    assert len({audited_digest(one) for one in [lock, *others]}) == 6
 
 
 def test_result_of_other_rules_is_stale_and_says_so(tmp_path: Path) -> None:
@@ -230,7 +244,7 @@ def test_optional_parts() -> None:
 def test_reports_are_renewed() -> None:
     lock = mac_lock(tensorflow="2.11.0", tensorflow_metal="0.7.0")
     old = Finding(rule=AuditRule.KNOWN, package="tensorflow-metal 0.7.0", detail="as it was told once")
-    audit = Audit(lock=lock_digest(lock), wheels=3, binaries=7, findings=(GRAVE, old))
+    audit = Audit(lock=audited_digest(lock), wheels=3, binaries=7, findings=(GRAVE, old))
     fresh = renewed(audit, lock)
     assert fresh == make_audit(lock, wheels=3, binaries=7, findings=[GRAVE])
     assert [finding.rule for finding in fresh.findings] == [AuditRule.SYMBOL, AuditRule.KNOWN]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from samples import MATRIX, host_of, locked_workspace
 
+from metalock.audit.result import AUDIT_FILE, Verdict, audit_text, make_audit
+from metalock.audit.store import audit_statuses
 from metalock.evidence.model import (
     SMOKE_FILE,
     Evidence,
@@ -16,11 +19,12 @@ from metalock.evidence.model import (
 )
 from metalock.evidence.store import Trial, read_evidence, trials
 from metalock.evidence.text import evidence_text, parse_evidence
-from metalock.lock.text import lock_digest, parse_lock
+from metalock.lock.model import cell_inputs, lock_digest
+from metalock.lock.text import lock_text, parse_lock
 from metalock.overview.query import Tier
 from metalock.overview.tiers import known_of
 from metalock.platforms import Platform
-from metalock.workspace import LOCK_FILE, CellState, Workspace, open_workspace
+from metalock.workspace import LOCK_FILE, CellState, Standing, Workspace, open_workspace
 
 ROOT = Path(__file__).parents[2]
 
@@ -115,6 +119,30 @@ def record(workspace: Workspace, state: CellState, observed: Observed, digest: s
 )
 def test_words(trial: Trial, short: str, words: str) -> None:
     assert (trial.short, trial.words) == (short, words)
+
+
+def test_evidence_survives_a_change_of_the_request(tmp_path: Path) -> None:
+    """A later cut-off that moves no package costs no evidence, audit or tier."""
+    before = locked_workspace(tmp_path, MATRIX)
+    state = states(before)[f"{LINUX}/tf2.18-py3.11"]
+    assert state.lock is not None
+    record(before, state, Observed.PASSED)
+    audit = make_audit(state.lock, wheels=len(state.lock.pip), binaries=0, findings=[])
+    (before.folder(state.cell) / AUDIT_FILE).write_text(audit_text(audit))
+    assert known_of(before, [state])[state.cell.name].tier is Tier.LINUX
+
+    (tmp_path / "matrix.toml").write_text(MATRIX.replace("2026-08-21", "2026-08-22"))
+    later = open_workspace(tmp_path / "matrix.toml")
+    (cell,) = (cell for cell in later.cells() if cell.name == state.cell.name)
+    lock_file = later.folder(cell) / LOCK_FILE
+    lock_file.write_text(lock_text(replace(state.lock, inputs=cell_inputs(cell))))
+    again = later.state(cell)
+    assert again.standing is Standing.CURRENT
+    assert again.lock is not None
+    assert again.lock.inputs != state.lock.inputs
+    assert read_evidence(later, cell, again.lock) is not None
+    assert audit_statuses(later, [again])[cell.name].verdict is Verdict.LOADS
+    assert known_of(later, [again])[cell.name].tier is Tier.LINUX
 
 
 def test_evidence_counts_for_its_lock_alone(workspace: Workspace) -> None:

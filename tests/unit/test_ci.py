@@ -14,7 +14,7 @@ from metalock.ci import MAC_WITH_METAL, Wanted, cells_to_verify, job_matrix
 from metalock.cli import main
 from metalock.evidence.model import SMOKE_FILE, Evidence, Observation, Observed
 from metalock.evidence.text import evidence_text
-from metalock.lock.text import lock_digest
+from metalock.lock.model import lock_digest
 from metalock.matrix.model import Cell
 from metalock.workspace import LOCK_FILE, Workspace
 

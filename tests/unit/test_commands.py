@@ -17,7 +17,7 @@ from metalock.commands import build, check, env
 from metalock.errors import MatrixError
 from metalock.evidence.model import SMOKE_FILE, Evidence, Observation, Observed
 from metalock.evidence.store import write_evidence
-from metalock.lock.text import lock_digest
+from metalock.lock.model import lock_digest
 from metalock.locking.summary import next_step
 from metalock.matrix.parse import parse_matrix, require_past_cutoff
 from metalock.prefix.choose import Chosen

@@ -12,7 +12,7 @@ from metalock.audit.rules import AuditRule
 from metalock.evidence.model import SMOKE_FILE, Evidence, Observation, Observed
 from metalock.evidence.text import evidence_text
 from metalock.findings import Finding
-from metalock.lock.text import lock_digest
+from metalock.lock.model import lock_digest
 from metalock.locking.diff import evidence_lines, evidence_now
 from metalock.platforms import Platform
 

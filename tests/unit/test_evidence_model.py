@@ -19,8 +19,8 @@ from metalock.evidence.model import (
     judge,
 )
 from metalock.evidence.text import evidence_text, parse_evidence
-from metalock.lock.model import Lock
-from metalock.lock.text import lock_digest, parse_lock
+from metalock.lock.model import Lock, lock_digest
+from metalock.lock.text import parse_lock
 from metalock.platforms import Platform
 from metalock.smoke.run import groups_of
 

@@ -18,8 +18,8 @@ from metalock.errors import ToolError
 from metalock.evidence.model import SMOKE_FILE, Evidence, Observation, Observed
 from metalock.evidence.store import read_evidence, trials, write_evidence
 from metalock.evidence.text import clean_host, clean_observation, evidence_text, parse_evidence
-from metalock.lock.model import Lock
-from metalock.lock.text import lock_digest, parse_lock
+from metalock.lock.model import Lock, lock_digest
+from metalock.lock.text import parse_lock
 from metalock.platforms import Platform
 from metalock.untrusted import InvalidFileError
 from metalock.workspace import CellState, Workspace

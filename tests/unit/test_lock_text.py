@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from samples import cell, conda, lock_of, sha256, wheel
 
-from metalock.lock.text import LockTextError, lock_digest, lock_text, parse_lock
+from metalock.lock.text import LockTextError, lock_text, parse_lock
 from metalock.platforms import Platform
 
 LOCK = lock_of(cell(), pip={"keras": "3.9.0", "tensorflow": "2.18.1"})
@@ -22,8 +22,7 @@ def test_round_trip(name: str) -> None:
     lock = lock_of(cell(name))
     again = parse_lock(lock_text(lock))
     assert again == lock
-    assert lock_digest(again) == lock_digest(lock)
-    assert f'"digest": "{lock_digest(lock)}"' in lock_text(lock)
+    assert lock_text(again) == lock_text(lock)
 
 
 def test_an_empty_part_is_a_part() -> None:
@@ -69,7 +68,7 @@ def test_a_package_is_a_line() -> None:
         (TEXT, "null"),
         (TEXT, '"lock"'),
         (TEXT, "[" * 100000),
-        (lock_digest(LOCK), "0" * 64),
+        (json.loads(TEXT)["digest"], "0" * 64),
         (TEXT, TEXT[: len(TEXT) // 2]),
         (TEXT, f"<<<<<<< ours\n{TEXT}"),
     ],

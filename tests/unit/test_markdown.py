@@ -22,7 +22,7 @@ from metalock.audit.gridtext import to_page
 from metalock.evidence.contract import Capability, Expectation, Expected, situation_of
 from metalock.evidence.model import Evidence, Observation, Observed, Result
 from metalock.evidence.text import clean_host, evidence_text
-from metalock.lock.text import lock_digest
+from metalock.lock.model import lock_digest
 from metalock.locking.diff import diff_lines, evidence_lines
 from metalock.overview.readme import BEGIN, END, to_markdown, with_table
 from metalock.platforms import Platform

@@ -12,7 +12,7 @@ from metalock.errors import ToolError, UsageError
 from metalock.evidence.model import Evidence, Observation, Observed
 from metalock.evidence.text import parse_evidence
 from metalock.findings import CheckRule, Finding
-from metalock.lock.text import lock_digest
+from metalock.lock.model import lock_digest
 from metalock.matrix.expand import select
 from metalock.platforms import Platform
 from metalock.progress import Reporter

@@ -19,7 +19,7 @@ from metalock.adapters.files import only_one_run
 from metalock.errors import FetchError, NothingSelectedError
 from metalock.evidence.model import SMOKE_FILE, Evidence, Observation, Observed
 from metalock.evidence.text import parse_evidence
-from metalock.lock.text import lock_digest
+from metalock.lock.model import lock_digest
 from metalock.matrix.expand import select
 from metalock.matrix.model import Cell
 from metalock.platforms import Platform

@@ -12,8 +12,7 @@ from metalock.audit.reports import warnings_of
 from metalock.audit.rules import RULES, RULES_DIGEST, AuditRule
 from metalock.faults import Faults
 from metalock.findings import Finding
-from metalock.lock.model import Lock
-from metalock.lock.text import lock_digest
+from metalock.lock.model import Lock, digest_of
 from metalock.untrusted import Fields, InvalidFileError, one_line, parse_json
 
 AUDIT_FILE = "audit.json"
@@ -50,7 +49,7 @@ class Audit:
     """The result of one environment."""
 
     lock: str
-    """The digest of the lock that was audited."""
+    """See `audited_digest`."""
     wheels: int
     binaries: int
     findings: tuple[Finding, ...]
@@ -69,7 +68,23 @@ class Audit:
 def make_audit(lock: Lock, *, wheels: int, binaries: int, findings: Iterable[Finding]) -> Audit:
     """Return the findings from the wheels together with the reports that concern the lock."""
     found = _with_warnings(map(_clean, findings), lock)
-    return Audit(lock=lock_digest(lock), wheels=wheels, binaries=binaries, findings=found)
+    return Audit(lock=audited_digest(lock), wheels=wheels, binaries=binaries, findings=found)
+
+
+def audited_digest(lock: Lock) -> str:
+    """Return the digest of all that the rules see of a lock, so that nothing else makes a result stale.
+
+    That is its wheels, the Python packages that conda brings, and the floor.
+    """
+    return digest_of(
+        {
+            "platform": str(lock.platform),
+            "python": lock.python,
+            "floor": lock.floor,
+            "conda": [[p.name, p.version] for p in lock.conda if p.needs_python or p.name == "pip"],
+            "pip": [[package.file, package.sha256] for package in lock.pip],
+        }
+    )
 
 
 def _clean(finding: Finding) -> Finding:

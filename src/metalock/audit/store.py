@@ -6,10 +6,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from metalock.adapters.reading import read_evidence_file
-from metalock.audit.result import AUDIT_FILE, Audit, Verdict, parse_audit, renewed, require_all_wheels
+from metalock.audit.result import (
+    AUDIT_FILE,
+    Audit,
+    Verdict,
+    audited_digest,
+    parse_audit,
+    renewed,
+    require_all_wheels,
+)
 from metalock.audit.rules import RULES_DIGEST
 from metalock.lock.model import Lock
-from metalock.lock.text import lock_digest
 from metalock.matrix.model import Cell
 from metalock.untrusted import InvalidFileError
 from metalock.workspace import CellState, Workspace
@@ -56,13 +63,13 @@ def read_audit(workspace: Workspace, cell: Cell, lock: Lock) -> Audit | None:
     """
     try:
         audit = _read(workspace, cell)
-        return None if audit is None else _if_current(audit, lock, lock_digest(lock))
+        return None if audit is None else _if_current(audit, lock)
     except InvalidFileError:
         return None
 
 
-def _if_current(audit: Audit, lock: Lock, digest: str) -> Audit | None:
-    if audit.lock != digest or audit.rules != RULES_DIGEST:
+def _if_current(audit: Audit, lock: Lock) -> Audit | None:
+    if audit.lock != audited_digest(lock) or audit.rules != RULES_DIGEST:
         return None
     require_all_wheels(audit, lock)
     return None if audit.verdict is Verdict.UNREADABLE else renewed(audit, lock)
@@ -83,7 +90,7 @@ def _status(workspace: Workspace, state: CellState) -> AuditStatus:
         audit = _read(workspace, state.cell)
         if state.lock is None or audit is None:
             return AuditStatus()
-        current = _if_current(audit, state.lock, state.digest)
+        current = _if_current(audit, state.lock)
     except InvalidFileError as error:
         return AuditStatus(fault=str(error))
     if current is None:

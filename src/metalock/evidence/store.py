@@ -11,8 +11,7 @@ from metalock.errors import ToolError
 from metalock.evidence.contract import contract, situation_of
 from metalock.evidence.model import SMOKE_FILE, Evidence, Outcome, Result, counts_of
 from metalock.evidence.text import evidence_text, parse_evidence
-from metalock.lock.model import Lock
-from metalock.lock.text import lock_digest
+from metalock.lock.model import Lock, lock_digest
 from metalock.matrix.model import Cell
 from metalock.platforms import Platform
 from metalock.untrusted import InvalidFileError
@@ -127,7 +126,7 @@ def _trial(workspace: Workspace, state: CellState) -> Trial:
         return Trial(platform=platform, fault=str(error))
     if evidence is None or state.lock is None:
         return Trial(platform=platform)
-    if evidence.lock != state.digest:
+    if evidence.lock != lock_digest(state.lock):
         return Trial(platform=platform, is_stale=True, date=evidence.date)
     results = evidence.results(state.lock)
     situation = situation_of(state.lock)

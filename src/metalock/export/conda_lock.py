@@ -16,8 +16,7 @@ from metalock.adapters.http import Client
 from metalock.adapters.index import PackageIndex
 from metalock.adapters.settings import read_settings
 from metalock.errors import FetchError, ToolError, UsageError
-from metalock.lock.model import CondaPackage, Lock, PipPackage
-from metalock.lock.text import lock_digest
+from metalock.lock.model import CondaPackage, Lock, PipPackage, lock_digest
 from metalock.matrix.model import Cell
 from metalock.progress import Reporter
 from metalock.workspace import Standing, Workspace

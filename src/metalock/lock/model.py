@@ -171,3 +171,17 @@ def cell_inputs(cell: Cell) -> str:
             "from-conda": cell.from_conda,
         }
     )
+
+
+def lock_digest(lock: Lock) -> str:
+    """Return the digest of the files that a lock installs, and of nothing else: evidence is bound to it.
+
+    What was asked for (versions, floor, cut-off) may change without any effect on an environment.
+    """
+    return digest_of(
+        {
+            "platform": str(lock.platform),
+            "conda": [[package.url, package.sha256] for package in lock.conda],
+            "pip": [[package.file, package.sha256] for package in lock.pip],
+        }
+    )

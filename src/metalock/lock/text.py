@@ -42,11 +42,6 @@ def lock_text(lock: Lock) -> str:
     return f'{{\n "digest": "{_sha256(rest)}",\n{rest}'
 
 
-def lock_digest(lock: Lock) -> str:
-    """Return the sha256, hexadecimal, of everything in the lock: results about the lock are bound to it."""
-    return _sha256(_text_after_digest(lock))
-
-
 def _text_after_digest(lock: Lock) -> str:
     head = {
         "schema": SCHEMA,
@@ -65,12 +60,6 @@ def _text_after_digest(lock: Lock) -> str:
         rows = ",\n".join(f"  {json.dumps(item)}" for item in items)
         lines.append(f' "{key}": [\n{rows}\n ]' if rows else f' "{key}": []')
     return ",\n".join(lines) + "\n}\n"
-
-
-def stated_digest(text: str) -> str:
-    """Return the digest that a lock's text begins with; only `parse_lock` checks whether it is right."""
-    found = _DIGEST.match(text)
-    return found[1] if found is not None else ""
 
 
 def parse_lock(text: str) -> Lock:

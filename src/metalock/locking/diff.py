@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 
 from metalock.adapters.git import read_revision
 from metalock.adapters.reading import read_evidence_file
-from metalock.audit.result import AUDIT_FILE, parse_audit, require_all_wheels
+from metalock.audit.result import AUDIT_FILE, audited_digest, parse_audit, require_all_wheels
 from metalock.evidence.model import SMOKE_FILE, counts_of
 from metalock.evidence.text import parse_evidence
-from metalock.lock.model import Lock
-from metalock.lock.text import LockTextError, lock_digest, parse_lock
+from metalock.lock.model import Lock, lock_digest
+from metalock.lock.text import LockTextError, parse_lock
 from metalock.markdown import text
 from metalock.untrusted import InvalidFileError
 from metalock.workspace import LOCK_FILE, Workspace
@@ -87,7 +87,7 @@ def _of_run(content: str, lock: Lock) -> str:
 
 def _of_audit(content: str, lock: Lock) -> str:
     audit = parse_audit(content.encode())
-    if audit.lock != lock_digest(lock):
+    if audit.lock != audited_digest(lock):
         return f"{audit.verdict}; about another lock"
     require_all_wheels(audit, lock)
     warnings = sum(finding.rule.is_warning for finding in audit.findings)

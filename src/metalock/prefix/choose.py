@@ -8,8 +8,7 @@ from pathlib import Path
 
 from metalock.adapters.uv_install import machine
 from metalock.errors import UsageError
-from metalock.lock.model import Lock
-from metalock.lock.text import lock_digest
+from metalock.lock.model import Lock, lock_digest
 from metalock.matrix.expand import require_available, select
 from metalock.platforms import Platform, platform_of
 from metalock.prefix.check import closest

@@ -11,7 +11,7 @@ from metalock.errors import NothingSelectedError
 from metalock.evidence.contract import Capability, contract, situation_of
 from metalock.evidence.model import Evidence, Observation, Result, judge
 from metalock.evidence.text import clean_host, clean_observation
-from metalock.lock.text import lock_digest
+from metalock.lock.model import lock_digest
 from metalock.progress import Reporter
 from metalock.smoke.schedule import Runs
 from metalock.smoke.setup import SmokeRequest, host_facts, make_setup, without_paths
