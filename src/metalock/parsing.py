@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from email.message import Message
-from email.parser import HeaderParser
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from email.message import Message
 
 HUGE = 2**63
 """The first integer that TOML and other languages can't hold."""
@@ -102,6 +104,8 @@ def parse_headers(data: bytes) -> Message:
     In time that grows with their size: `packaging.metadata.parse_email` searches all headers again for
     each name, and parses the description as mail.
     """
+    from email.parser import HeaderParser
+
     head, _, _ = without_crlf(data.decode(errors="replace")).partition("\n\n")
     if len(head) > MOST_HEADERS:
         raise ValueError(f"headers of more than {MOST_HEADERS >> 10} KiB")

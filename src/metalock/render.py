@@ -8,11 +8,11 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from jinja2 import DictLoader, Environment, StrictUndefined, Template, TemplateSyntaxError
-
 from metalock.errors import UsageError
 
 if TYPE_CHECKING:
+    from jinja2 import Template
+
     from metalock.lock.model import Lock
     from metalock.matrix.model import Cell
 
@@ -27,6 +27,8 @@ Renderer = Callable[["Cell", "Lock"], dict[str, str]]
 
 def make_renderer(templates: Mapping[str, str]) -> Renderer:
     """Compile the templates, keyed by output file name; raise `UsageError` for a template with an error."""
+    from jinja2 import DictLoader, Environment, StrictUndefined, TemplateSyntaxError
+
     jinja = Environment(
         loader=DictLoader(dict(templates)),
         undefined=StrictUndefined,

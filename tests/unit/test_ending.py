@@ -112,7 +112,7 @@ def test_where_to_report_a_fault(
     package = Message()
     for url in urls:
         package["Project-URL"] = url
-    monkeypatch.setattr(ending, "metadata", lambda _: package)
+    monkeypatch.setattr("importlib.metadata.metadata", lambda _: package)
     assert report_address() == address
     line = ended_by(KeyError("x")).stderr
     assert (f"Please report it at {address} with" if address else "Please report it with") in line

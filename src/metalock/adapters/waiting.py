@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
-from concurrent.futures import wait as wait_for
 from typing import TypeVar
 
 INTERRUPTED = threading.Event()
@@ -64,6 +61,9 @@ def in_background(work: Callable[[], Value], wait: Wait) -> Value:
 
     The thread that it runs in is given up when the wait ends first: no system call can hold up the run.
     """
+    from concurrent.futures import Future
+    from concurrent.futures import wait as wait_for
+
     future: Future[Value] = Future()
 
     def run() -> None:
@@ -80,6 +80,8 @@ def in_background(work: Callable[[], Value], wait: Wait) -> Value:
 
 async def watched(work: Awaitable[Value], check: Callable[[], None]) -> Value:
     """Await `work`; cancel it if `check`, called often, raises an exception."""
+    import asyncio
+
     task = asyncio.ensure_future(work)
     try:
         while not (await asyncio.wait({task}, timeout=POLL))[0]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import traceback
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, metadata
 
 from metalock.adapters.console import OutputClosedError, error_lines, say
 from metalock.errors import (
@@ -65,6 +64,8 @@ def fault_line(error: Exception) -> str:
 
 def report_address() -> str | None:
     """Return the address for reports from the installed package's metadata, if it has one."""
+    from importlib.metadata import PackageNotFoundError, metadata
+
     try:
         entries = metadata("metalock").get_all("Project-URL") or []
     except PackageNotFoundError:
