@@ -13,8 +13,7 @@ from click.testing import CliRunner, Result
 
 from metalock.adapters.console import OutputClosedError, out
 from metalock.cli import main
-from metalock.commands import ending
-from metalock.commands.ending import report_address
+from metalock.commands.ending import fault_line, report_address
 from metalock.commands.options import exits_with_its_code
 from metalock.errors import FAULT_OF_METALOCK, INTERRUPTED, OUTPUT_CLOSED, UsageError
 
@@ -81,6 +80,15 @@ def test_an_unforeseen_exception_is_70_and_one_line(error: Exception) -> None:
     assert line.endswith(" with the output of `metalock --debug`.")
     assert "secret" not in line
     assert len(line) < 500
+
+
+@pytest.mark.parametrize("before", range(250, 300))
+def test_a_password_at_the_end_of_a_long_message_is_not_shown(before: int) -> None:
+    assert "secret" not in fault_line(ValueError("x" * before + " https://me:secret@example.invalid/x"))
+
+
+def test_an_exception_without_a_message_is_named() -> None:
+    assert "fault of metalock (ValueError). " in fault_line(ValueError())
 
 
 def test_debug_shows_the_traceback() -> None:

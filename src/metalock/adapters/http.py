@@ -285,4 +285,4 @@ def _reason(error: BaseException) -> str:
     cause = error
     while (inner := cause.__cause__ or cause.__context__) is not None:
         cause = inner
-    return str(cause).splitlines()[0][:500] if str(cause).strip() else type(cause).__name__
+    return redact(str(cause).splitlines()[0])[:500] if str(cause).strip() else type(cause).__name__

@@ -23,6 +23,7 @@ from metalock.adapters.settings import INDEX_HINT
 from metalock.errors import FetchError, ToolError, redact
 from metalock.lock.model import PipPackage
 from metalock.platforms import Platform
+from metalock.untrusted import one_line
 
 if TYPE_CHECKING:
     from pypi_simple import DistributionPackage
@@ -161,10 +162,8 @@ def _parsed(answer: Answer, name: str) -> list[IndexWheel]:
 
 
 def _not_a_page(answer: Answer, reason: str) -> FetchError:
-    words = " ".join(reason.split())[:300]
-    return FetchError(
-        f"package index: {answer.url} is not a page of a package index: {words}", hint=INDEX_HINT
-    )
+    problem = f"{answer.url} is not a page of a package index: {one_line(redact(reason), 300)}"
+    return FetchError(f"package index: {problem}", hint=INDEX_HINT)
 
 
 def _charset(content_type: str) -> str | None:

@@ -15,6 +15,7 @@ from metalock.errors import (
     file_error,
     redact,
 )
+from metalock.untrusted import one_line
 
 REPORTS = ("issues", "bug tracker", "tracker", "bugs")
 """Labels of a project URL for reports (PEP 753), in lower case."""
@@ -55,8 +56,7 @@ def _end_of(error: BaseException) -> tuple[int, list[str]]:
 
 def fault_line(error: Exception) -> str:
     """Return one line for an exception that nothing expected."""
-    text = " ".join(f"{type(error).__name__}: {error}".split())
-    shown = redact(text if len(text) <= SHOWN else f"{text[:SHOWN]}...").removesuffix(": ")
+    shown = one_line(redact(f"{type(error).__name__}: {error}"), SHOWN).removesuffix(":")
     where = report_address()
     report = f"Please report it at {where}" if where else "Please report it"
     return f"this is a fault of metalock ({shown}). {report} with the output of `metalock --debug`."
