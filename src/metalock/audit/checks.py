@@ -17,6 +17,7 @@ from metalock.audit.floors import admitting, rounded_up, shown
 from metalock.audit.rules import AuditRule
 from metalock.findings import Finding
 from metalock.platforms import parse_release
+from metalock.untrusted import one_line
 
 TENSORFLOW = ("tensorflow", "tensorflow-macos", "tensorflow-cpu")
 NEVER_IMPORTED = "tensorflow/include/"
@@ -121,17 +122,12 @@ def check_requirements(case: Case) -> Iterator[Finding]:
                 UndefinedEnvironmentName,
                 RecursionError,
             ) as error:
-                detail = f"cannot evaluate the requirement {_shortened(text)!r}: {_shortened(str(error))}"
+                problem = one_line(str(error), SHOWN)
+                detail = f"cannot evaluate the requirement {one_line(text, SHOWN)!r}: {problem}"
                 yield Finding(rule=AuditRule.UNREADABLE, package=label(wheel), detail=detail)
                 continue
             if applies:
                 yield from _check_requirement(case, wheel, requirement)
-
-
-def _shortened(text: str) -> str:
-    """Return one line with the beginning of the text."""
-    line = " ".join(text[: SHOWN * 2].split())
-    return line if len(line) <= SHOWN else f"{line[:SHOWN]}..."
 
 
 def _check_requirement(case: Case, wheel: WheelFacts, requirement: Requirement) -> Iterator[Finding]:

@@ -75,7 +75,7 @@ class System:
         if _PYTHON.fullmatch(name):
             return True
         if self.format is Format.MACH_O:
-            return _in_macos(name, self.floor, any("Security.framework" in library for library in linked))
+            return _in_macos(name, security=any("Security.framework" in library for library in linked))
         return name in _functions(self.floor) or any(_in_library(name, library) for library in linked)
 
 
@@ -106,8 +106,7 @@ def _in_library(name: str, library: str) -> bool:
 
 
 @lru_cache(1 << 14)
-def _in_macos(name: str, floor: Version | None, security: bool) -> bool:  # noqa: FBT001 lru_cache hashes it
-    del floor
+def _in_macos(name: str, *, security: bool) -> bool:
     names = _table()["macos"]["names"]
     patterns = [*names["every"], *(names["Security"] if security else ())]
     c_name = name.removeprefix("_")

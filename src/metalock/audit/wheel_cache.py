@@ -174,7 +174,7 @@ class _Stored(Mapping[str, Binary]):
             self._cache.discard(self._entry)
             raise ToolError(
                 f"{self._file}: what was known of it is damaged on disk ({error})",
-                hint="it is forgotten now: run this again",
+                hint="It was removed from the cache: run the command again.",
             ) from None
 
     def __contains__(self, path: object) -> bool:
