@@ -5,16 +5,16 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time
 from typing import TypeVar
+
+from metalock.parsing import HUGE
 
 T = TypeVar("T")
 
 SHOWN = 60
 """Characters of a string that a message repeats."""
-HUGE = 2**63
-"""The first integer that TOML can't hold; Python has larger ones, but refuses to print very long ones."""
 GUESSES = 100
 """Faults up to which an unknown key is compared with the known ones."""
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -50,6 +50,16 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `; did you mean "python"?`, or an empty string if no known word is similar."""
     near = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.75)
     return f'; did you mean "{near[0]}"?' if near else ""
+
+
+def few(items: Sequence[str], shown: int) -> str:
+    """Return the first items in one line, and the number of the others.
+
+    >>> few(["a", "b", "c"], 2)
+    'a; b; and 1 more'
+    """
+    more = f"; and {len(items) - shown} more" if len(items) > shown else ""
+    return "; ".join(items[:shown]) + more
 
 
 def join(path: str, key: str | int) -> str:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from email.message import Message
 
 HUGE = 2**63
-"""The first integer that TOML and other languages can't hold."""
+"""The first integer that TOML and other languages can't hold; Python refuses to print very long ones."""
 MOST_HEADERS = 1 << 20
 """Bytes of a METADATA file before its description; TensorFlow's are 6,000."""
 _BOM = "\ufeff"

@@ -11,7 +11,7 @@ from enum import StrEnum
 from re import Pattern
 from typing import NoReturn, TypeGuard, TypeVar
 
-from metalock.faults import Faults, join
+from metalock.faults import Faults, few, join
 from metalock.parsing import without_crlf
 
 LINE = 200
@@ -26,8 +26,7 @@ class InvalidFileError(ValueError):
     """A file that does not satisfy its schema; `faults` holds each fault with its path in the file."""
 
     def __init__(self, *faults: str) -> None:
-        more = f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
-        super().__init__("; ".join(faults[:SHOWN]) + more)
+        super().__init__(few(faults, SHOWN))
         self.faults = faults
 
 
@@ -167,7 +166,7 @@ class Fields:
             return [(f"{path}[{index}]", item) for index, item in enumerate(value)]
         return self._missing(key, f"expected an array of at most {most} items", [])
 
-    def strings(self, key: str, *, most: int, length: int = LINE) -> list[str]:
+    def strings(self, key: str, *, most: int, length: int) -> list[str]:
         """Return an array of strings of one line each."""
         found = []
         for path, item in self.items(key, most=most):

@@ -131,7 +131,7 @@ class Workspace:
                 hint="Restore it from git, or remove it and run `metalock audit --again`.",
             ) from None
 
-    def orphans(self, platforms: Iterable[Platform] = tuple(Platform)) -> list[Path]:
+    def orphans(self, platforms: Iterable[Platform]) -> list[Path]:
         """Return the folders with a lock that are not those of an available cell of the matrix.
 
         A folder is known by its place on the disk: a link to one, or on some file systems another

@@ -22,6 +22,7 @@ from metalock.binaries import InvalidBinary
 from metalock.cli import main
 from metalock.errors import UnreadableFileError
 from metalock.evidence.store import read_evidence, trials
+from metalock.platforms import Platform
 from metalock.prefix.check import check_prefix
 from metalock.prefix.seeds import SOUND, recall, seed_wheels
 from metalock.untrusted import InvalidFileError
@@ -36,7 +37,7 @@ def _workspace(folder: Path) -> None:
     cells = list(workspace.cells())
     states = [workspace.state(cell) for cell in cells]
     list(workspace.locks())
-    workspace.orphans()
+    workspace.orphans(Platform)
     trials(workspace, states)
     for cell, state in zip(cells, states, strict=True):
         if state.lock is not None:

@@ -24,7 +24,6 @@ OWN = "@loader_path/libown.dylib"
 OWN_PATH = "tensorflow-plugins/libown.dylib"
 X86 = (0x0100_0007, 3)
 IOS = (command(0x32, b"\2\0\0\0\0\0\x0e\0\0\0\0\0\0\0\0\0"),)
-WEAK_LINK = 0x18
 
 
 def plugin(*libraries: str, imports: tuple[Imported, ...] = (), rpaths: tuple[str, ...] = ()) -> bytes:

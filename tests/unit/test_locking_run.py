@@ -125,7 +125,7 @@ def test_another_name_of_an_environment_is_no_orphan(workspace: Workspace) -> No
     """A file system that ignores case has other spellings of a name; here links serve for them."""
     for alias, name in {"TF2.18-py3.11": "tf2.18-py3.11", "old": "tf2.18-py3.10"}.items():
         (workspace.envs / "linux-64" / alias).symlink_to(name)
-    assert [path.name for path in workspace.orphans()] == []
+    assert [path.name for path in workspace.orphans(Platform)] == []
     changed = without_310(workspace)
     assert [path.name for path in changed.orphans([Platform.LINUX_64])] == ["old", "tf2.18-py3.10"]
     outcome = run(changed, [Platform.LINUX_64])

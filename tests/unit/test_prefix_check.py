@@ -31,11 +31,11 @@ from samples import conda, locked_workspace
 from metalock.adapters.building import MARKER, discard, is_half_built, is_vacant, under_construction
 from metalock.errors import UsageError
 from metalock.platforms import Platform, platform_of
-from metalock.prefix.check import backend_of, check_prefix, not_compared, same_version
+from metalock.prefix.check import check_prefix, not_compared, same_version
 from metalock.prefix.choose import choose, choose_for, this_platform
 from metalock.prefix.hashing import SoundFiles
 from metalock.prefix.model import Backend
-from metalock.prefix.read import read_prefix
+from metalock.prefix.read import backend_of, read_prefix
 
 NUMPY = f"{SITE}/numpy-2.0.2.dist-info"
 TENSORFLOW = f"{SITE}/tensorflow-2.18.1.dist-info"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import mmap
 import os
 import shutil
-import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from hashlib import file_digest, sha256
@@ -14,6 +13,7 @@ from struct import Struct
 from tempfile import NamedTemporaryFile
 from typing import IO, BinaryIO
 
+from metalock.adapters.reading import open_regular
 from metalock.adapters.waiting import INTERRUPTED, POLL
 from metalock.errors import ToolError
 
@@ -157,13 +157,9 @@ class Cache:
 def _open(path: Path) -> BinaryIO | None:
     """Open a file; return None if there is none, or it is not a regular one."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        return open_regular(path, follow=False)
     except OSError:
         return None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        return None
-    return os.fdopen(descriptor, "rb")
 
 
 def _read_seal(file: BinaryIO, name: str) -> tuple[int, bytes] | None:

@@ -22,15 +22,17 @@ DATA = 32 << 20
 """Bytes of a file that a program writes: a lock, a result, a record of a package."""
 
 
-def open_regular(path: str | Path) -> BufferedReader:
-    """Open a regular file for reading; raise `OSError` for anything else.
+def open_regular(path: str | Path, *, follow: bool = True) -> BufferedReader:
+    """Open a regular file for reading; raise `OSError` for anything else, without `follow` also for a link.
 
     A FIFO would wait for a writer for ever, and a device may never end.
     """
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - called for every line of a RECORD
+        if not stat.S_ISREG(os.stat(path, follow_symlinks=follow).st_mode):  # noqa: PTH116 - called for every line of a RECORD
             raise OSError(errno.EINVAL, _kind(path), str(path))
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(
+            path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
+        )
     except ValueError as error:  # a NUL, or half of a surrogate pair
         raise OSError(errno.EINVAL, f"not the path of a file ({error})", ascii(str(path))) from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -79,10 +81,10 @@ def read_text(path: Path, limit: int = TEXT) -> str:
         raise UnreadableFileError(path, f"not UTF-8 at byte {error.start}") from None
 
 
-def read_if_there(path: Path, limit: int = DATA) -> bytes | None:
+def read_if_there(path: Path) -> bytes | None:
     """Return the bytes of a file, or None if it does not exist."""
     try:
-        return read_bytes(path, limit)
+        return read_bytes(path)
     except UnreadableFileError as error:
         if error.is_missing:
             return None

@@ -9,16 +9,16 @@ from pathlib import Path
 from packaging.version import InvalidVersion, Version
 
 from metalock.adapters.building import is_half_built
+from metalock.faults import few
 from metalock.findings import CheckRule, Finding
 from metalock.lock.model import CondaPackage, Lock
 from metalock.prefix.hashing import SoundFiles, Stated, altered_files
 from metalock.prefix.interpreter import check_interpreter
 from metalock.prefix.model import Backend, expected_distributions
-from metalock.prefix.read import CondaRecord, Prefix, backend_of, python_of, read_prefix
+from metalock.prefix.read import CondaRecord, Prefix, read_prefix
 from metalock.prefix.record import Installed, paths_of, read_conda, read_installed
 from metalock.prefix.unknown import find_unknown
 
-__all__ = ["backend_of", "check_prefix", "closest", "compare", "not_compared", "python_of"]
 SHOWN = 3
 """How many files a finding about one package names."""
 SHOWN_UNKNOWN = 8
@@ -120,7 +120,7 @@ def _check_files(
     for name, faults in wrong.items():
         every = [*faults, *altered.get(name, [])]
         if every:
-            yield _finding(CheckRule.ALTERED, name, _few(every, SHOWN))
+            yield _finding(CheckRule.ALTERED, name, few(every, SHOWN))
 
 
 def _check_records(lock: Lock, wheels: Iterable[Installed], records: Mapping[str, str]) -> Iterator[Finding]:
@@ -139,10 +139,10 @@ def _check_unknown(found: Prefix, accounted: set[str]) -> Iterator[Finding]:
     unknown = find_unknown(found, accounted)
     where = str(found.path)
     if unknown.files:
-        detail = f"in no package's record: {_few(unknown.files, SHOWN_UNKNOWN)}"
+        detail = f"in no package's record: {few(unknown.files, SHOWN_UNKNOWN)}"
         yield _finding(CheckRule.UNKNOWN, where, detail, f"Remove what you did not add. {_AGAIN}")
     if unknown.links:
-        detail = f"symbolic links that lead out: {_few(unknown.links, SHOWN_UNKNOWN)}"
+        detail = f"symbolic links that lead out: {few(unknown.links, SHOWN_UNKNOWN)}"
         yield _finding(CheckRule.OUTSIDE, where, detail, _AGAIN)
 
 
@@ -161,8 +161,3 @@ def closest(locks: Iterable[tuple[str, Lock]], found: Prefix) -> tuple[str, Lock
 
 def _finding(rule: CheckRule, where: str, detail: str, fix: str = "") -> Finding:
     return Finding(rule=rule, where=where, detail=detail, fix=fix)
-
-
-def _few(items: Sequence[str], shown: int) -> str:
-    more = f"; and {len(items) - shown} more" if len(items) > shown else ""
-    return "; ".join(items[:shown]) + more

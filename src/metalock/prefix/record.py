@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,9 @@ def read_installed(distribution: Distribution, prefix: Path) -> Installed:
         entries = parse_record(read_text(info / "RECORD", DATA))
     except (UnreadableFileError, RecordError) as error:
         problem = error.problem if isinstance(error, UnreadableFileError) else error
-        detail = f"has a RECORD that cannot be read: {problem}" if _has_record(info) else "has no RECORD"
+        detail = (
+            f"has a RECORD that cannot be read: {problem}" if _is_there(info / "RECORD") else "has no RECORD"
+        )
         return _unreadable(distribution, f"{info.name} {detail}")
     site = info.parent.relative_to(prefix).as_posix()
     placed = [(entry, site_path(entry.path, site)) for entry in entries]
@@ -66,11 +69,6 @@ def read_installed(distribution: Distribution, prefix: Path) -> Installed:
         faults=tuple(faults),
         digest=installed_digest(inside, script_names(_entry_points(info))),
     )
-
-
-def _has_record(info: Path) -> bool:
-    record = info / "RECORD"
-    return record.exists() or record.is_symlink()
 
 
 def _unreadable(distribution: Distribution, fault: str) -> Installed:
@@ -144,7 +142,7 @@ def read_conda(record: CondaRecord, prefix: Path) -> Installed:
 
 
 def _is_there(path: Path) -> bool:
-    return path.exists() or path.is_symlink()
+    return os.path.lexists(path)
 
 
 def paths_of(packages: Iterable[Installed]) -> set[str]:
