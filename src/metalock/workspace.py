@@ -23,6 +23,7 @@ from metalock.render import RENDERED, TEMPLATE_SUFFIX, Renderer, make_renderer
 
 LOCK_FILE = "lock.json"
 RECORDS_FILE = "records.json"
+RECORDS_FIX = "Restore it from git, or remove it and run `metalock audit --again`."
 
 
 class Standing(StrEnum):
@@ -128,7 +129,7 @@ class Workspace:
         except RecordError as error:
             raise UsageError(
                 f"{self.records_file} cannot be read: {error}",
-                hint="Restore it from git, or remove it and run `metalock audit --again`.",
+                hint=RECORDS_FIX,
             ) from None
 
     def orphans(self, platforms: Iterable[Platform]) -> list[Path]:

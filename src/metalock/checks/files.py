@@ -12,7 +12,7 @@ from metalock.overview.query import EnvStatus
 from metalock.overview.readme import has_table, with_table
 from metalock.platforms import Platform
 from metalock.records import RecordError, parse_table, table_text
-from metalock.workspace import Standing, Workspace
+from metalock.workspace import RECORDS_FIX, Standing, Workspace
 
 README = "README.md"
 ANSWERS = "docs/answers.md"
@@ -60,7 +60,7 @@ def _check_table(workspace: Workspace) -> Iterator[Finding]:
             rule=CheckRule.BROKEN,
             where=path.relative_to(workspace.root).as_posix(),
             detail=detail,
-            fix="Restore it from git, or remove it and run `metalock audit --again`.",
+            fix=RECORDS_FIX,
         )
 
 
