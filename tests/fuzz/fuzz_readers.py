@@ -26,7 +26,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests/data")]
 
 from make_samples import SAMPLES  # noqa: E402 the path is set above
 
-from metalock.binaries import (  # noqa: E402 likewise
+from metalock.binaries import (  # noqa: E402 the same
     Binary,
     Import,
     InvalidBinary,
@@ -34,7 +34,7 @@ from metalock.binaries import (  # noqa: E402 likewise
     read,
     read_stream,
 )
-from metalock.binaries.fingerprint import dump, load  # noqa: E402 likewise
+from metalock.binaries.fingerprint import dump, load  # noqa: E402 the same
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -326,9 +326,9 @@ def test_a_check_of_conda_packages(yard: Yard) -> None:
     library.unlink()
     library.write_text(f"{text}\n", encoding="utf-8")
     findings = json.loads(yard.check("--json", code=1).out)["findings"]
-    told = {(finding["code"], finding["where"]) for finding in findings}
-    assert told >= {("B002", "setuptools"), ("B001", "tzdata"), ("B003", "zlib"), ("B004", "packaging")}
-    assert ("B004", "python") in told
+    reported = {(finding["code"], finding["where"]) for finding in findings}
+    assert reported >= {("B002", "setuptools"), ("B001", "tzdata"), ("B003", "zlib"), ("B004", "packaging")}
+    assert ("B004", "python") in reported
 
 
 @pytest.mark.parametrize("what", ["wheel", "conda package"])

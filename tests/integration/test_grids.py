@@ -1,4 +1,4 @@
-"""The committed grids, made anew from the index."""
+"""The committed grids, made again from the index."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def test_an_index_by_setting(
 def test_only_addresses_are_taken(
     world: World, project: Project, locked_once: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever else uv and pip are told on this machine would make other locks."""
+    """Whatever else this machine's settings say to uv and pip would make other locks."""
     (project.root / "uv.toml").write_text('exclude-newer = "2026-02-01T00:00:00Z"\n', encoding="utf-8")
     constraints = project.root / "constraints.txt"
     constraints.write_text("pillow<1\n", encoding="utf-8")
@@ -111,7 +111,7 @@ def test_credentials_are_used_and_not_written(
 
 @pytest.mark.parametrize("pattern", ["/simple/", "repodata", r"\.metadata"])
 @pytest.mark.parametrize("what", [{"status": 500}, {"status": 401}, {"truncate": True}])
-def test_credentials_are_not_told_in_errors(
+def test_credentials_are_not_printed_in_errors(
     world: World, project: Project, monkeypatch: pytest.MonkeyPatch, pattern: str, what: dict[str, object]
 ) -> None:
     monkeypatch.setenv("UV_DEFAULT_INDEX", with_password(f"{world.url}/simple"))
@@ -159,7 +159,7 @@ def test_tokens_are_not_printed_in_errors(
         assert WORD not in text
 
 
-def test_credentials_are_not_told_when_nobody_answers(
+def test_credentials_are_not_printed_when_nobody_answers(
     world: World, locked: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UV_DEFAULT_INDEX", with_password(f"{world.url}/simple"))

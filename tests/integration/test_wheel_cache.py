@@ -219,17 +219,17 @@ def test_wheels_may_be_kept(site: Site, tmp_path: Path) -> None:
 
 
 def test_progress(site: Site, tmp_path: Path) -> None:
-    told = []
+    reported = []
 
     class Listening(Reporter):
         def start(self, label: str, total: int) -> None:
-            told.append(f"{label} {total}")
+            reported.append(f"{label} {total}")
 
         def advance(self, item: str, outcome: str = "") -> None:
-            told.append(f"{item}: {outcome}")
+            reported.append(f"{item}: {outcome}")
 
         def finish(self) -> None:
-            told.append("end")
+            reported.append("end")
 
     facts(tmp_path, site, WHEELS[:1], Listening())
-    assert told == ["reading wheels 1", f"{WHEELS[0].file}: read", "end"]
+    assert reported == ["reading wheels 1", f"{WHEELS[0].file}: read", "end"]

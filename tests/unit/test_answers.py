@@ -259,8 +259,8 @@ def test_what_the_contract_expects_of_a_gpu() -> None:
     lines = lines[lines.index("## Are the numbers of my GPU right?") :]
     assert "Not verified on Linux: relu clips at zero (on the GPU)." in lines
     assert "**Apple silicon**: not tried on a Mac. What the contract expects there in particular:" in lines
-    (told,) = [found for found in lines if found.startswith("- ")]
-    assert told.startswith(
+    (shown,) = [found for found in lines if found.startswith("- ")]
+    assert shown.startswith(
         "- relu clips at zero (on the GPU): In TensorFlow 2.13 it is expected to be broken"
     )
 
@@ -298,7 +298,7 @@ def test_sources_are_links_where_the_project_is_known() -> None:
     assert source_link("tensorflow/io#2").endswith("(https://github.com/tensorflow/io/issues/2)")
 
 
-def test_faults_of_the_questions_are_told_together() -> None:
+def test_faults_of_the_questions_are_reported_together() -> None:
     text = '[[question]]\nquestion = 1\nextra = 2\n[[question.claim]]\ntext = "t"\nholds-if = "maybe"\n'
     with pytest.raises(DataFileError) as caught:
         parse_questions(text)
@@ -330,7 +330,7 @@ def test_states_are_tried_or_not() -> None:
 def test_what_is_answered_by_hand_of_metal_is_what_the_matrix_has() -> None:
     """The one answer that no run on Linux can hold."""
     (answer,) = (q.answer for q in own_questions() if q.text.startswith("Which tensorflow-metal"))
-    told = dict(
+    shown = dict(
         re.findall(r"(\d+\.\d+\.\d+) (?:goes )?with (?:TensorFlow )?([\d.]+\d(?: to [\d.]+\d)?)", answer)
     )
     macs = [cell for cell in open_workspace(ROOT / "matrix.toml").cells() if cell.platform is MAC]
@@ -340,4 +340,4 @@ def test_what_is_answered_by_hand_of_metal_is_what_the_matrix_has() -> None:
         plugin = cell.column("tensorflow-metal")
         if cell.unavailable is None and plugin is not None and plugin.unavailable is None:
             offered.setdefault(plugin.specifier.removeprefix("=="), set()).add(label(cell.stack))
-    assert told == {version: span(list(found), stacks) for version, found in offered.items()}
+    assert shown == {version: span(list(found), stacks) for version, found in offered.items()}

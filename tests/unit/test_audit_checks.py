@@ -212,7 +212,7 @@ def test_a501_stub() -> None:
     assert codes(tensorflow(), facts("tensorflow-metal", paths=STUB_PATHS)) == ["A501"]
 
 
-def test_a501_stub_beside_the_wheel_that_holds_tensorflow() -> None:
+def test_a501_stub_next_to_the_wheel_that_holds_tensorflow() -> None:
     """It loads; where the other one was not read, that is the finding."""
     stub = facts("tensorflow", "2.14.0", paths=STUB_PATHS, requires=["tensorflow-macos==2.14.0"])
     real = facts("tensorflow-macos", "2.14.0", binaries=tensorflow_binaries())
@@ -356,7 +356,7 @@ def test_a901_imports_of_a_plugin_that_were_not_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "beside",
+    "neighbours",
     [
         [],
         [facts("tensorflow")],
@@ -364,10 +364,10 @@ def test_a901_imports_of_a_plugin_that_were_not_read() -> None:
     ],
     ids=["no TensorFlow", "nothing in it", "no entry"],
 )
-def test_a901_plugin_that_can_be_compared_with_nothing(beside: list[WheelFacts]) -> None:
+def test_a901_plugin_that_can_be_compared_with_nothing(neighbours: list[WheelFacts]) -> None:
     """Also one that asks for nothing: it is neither clean nor failing."""
     for plugin in (metal(), facts("tensorflow-metal", binaries={PLUGIN: macho()})):
-        finding = one(*beside, plugin)
+        finding = one(*neighbours, plugin)
         assert (finding.rule, finding.package) == (AuditRule.UNREADABLE, f"tensorflow-metal {plugin.version}")
         assert finding.detail.endswith("was not read")
 

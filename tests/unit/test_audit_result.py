@@ -1,4 +1,4 @@
-"""record, known, runner and commands: what is written beside a lock, and when it is made again."""
+"""record, known, runner and commands: what is written next to a lock, and when it is made again."""
 
 from __future__ import annotations
 
@@ -243,12 +243,12 @@ def test_optional_parts() -> None:
 
 def test_reports_are_renewed() -> None:
     lock = mac_lock(tensorflow="2.11.0", tensorflow_metal="0.7.0")
-    old = Finding(rule=AuditRule.KNOWN, package="tensorflow-metal 0.7.0", detail="as it was told once")
+    old = Finding(rule=AuditRule.KNOWN, package="tensorflow-metal 0.7.0", detail="as it was worded once")
     audit = Audit(lock=audited_digest(lock), wheels=3, binaries=7, findings=(GRAVE, old))
     fresh = renewed(audit, lock)
     assert fresh == make_audit(lock, wheels=3, binaries=7, findings=[GRAVE])
     assert [finding.rule for finding in fresh.findings] == [AuditRule.SYMBOL, AuditRule.KNOWN]
-    assert "as it was told once" not in audit_text(fresh)
+    assert "as it was worded once" not in audit_text(fresh)
 
 
 # The runner.
@@ -288,7 +288,7 @@ def run(workspace: Workspace, shelf: WheelLibrary, *, again: bool = False) -> li
     return [a.audit.verdict for a in audit_cells(workspace, linux(workspace), shelf, again=again)]
 
 
-def test_runner_writes_beside_the_lock(workspace: Workspace, shelf: Shelf) -> None:
+def test_runner_writes_next_to_the_lock(workspace: Workspace, shelf: Shelf) -> None:
     folder = workspace.folder(linux(workspace)[0])
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert run(workspace, shelf) == [Verdict.LOADS, Verdict.LOADS]
@@ -298,7 +298,7 @@ def test_runner_writes_beside_the_lock(workspace: Workspace, shelf: Shelf) -> No
     assert shelf.asked == ["linux-64 tensorflow"] * 2
 
 
-def test_runner_keeps_what_stands(workspace: Workspace, shelf: Shelf) -> None:
+def test_runner_keeps_what_is_valid(workspace: Workspace, shelf: Shelf) -> None:
     run(workspace, shelf)
     path = workspace.folder(linux(workspace)[0]) / AUDIT_FILE
     before = path.read_bytes()
@@ -336,7 +336,7 @@ def test_runner_renews_reports_without_reading_a_wheel(workspace: Workspace, she
     run(workspace, shelf)
     path = workspace.folder(linux(workspace)[0]) / AUDIT_FILE
     before = path.read_text()
-    old = finding_dict(Finding(rule=AuditRule.KNOWN, package="a 1.0", detail="as it was told once"))
+    old = finding_dict(Finding(rule=AuditRule.KNOWN, package="a 1.0", detail="as it was worded once"))
     path.write_text(json.dumps({**json.loads(before), "findings": [old]}))
     shelf.asked.clear()
     run(workspace, shelf)

@@ -79,7 +79,7 @@ def test_entries_of_other_platforms_stay_and_those_of_no_lock_go(workspace: Work
     assert workspace.records() == expected(workspace)
 
 
-def test_what_stands_is_read_again_only_where_the_table_lacks_it(workspace: Workspace) -> None:
+def test_what_is_valid_is_read_again_only_where_the_table_lacks_it(workspace: Workspace) -> None:
     audit(workspace, Wheels())
     assert list(workspace.envs.glob(f"*/*/{AUDIT_FILE}"))
     workspace.records_file.write_text(table_text({**workspace.records(), GONE: "1" * 64}))

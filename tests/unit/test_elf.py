@@ -88,7 +88,7 @@ def test_imports() -> None:
 
 
 def test_imports_of_a_library_without_exports() -> None:
-    # an empty GNU hash table, as binutils writes it, does not tell how many symbols there are
+    # an empty GNU hash table, as binutils writes it, does not say how many symbols there are
     binary = read(ELF["elf-no-exports"])
     assert [one.name for one in binary.imports or ()] == ["TF_NewBuffer", "__gmon_start__"]
     assert (list(binary.exports), binary.exports.find("TF_NewBuffer")) == ([], None)

@@ -63,6 +63,6 @@ def test_nothing_is_lost() -> None:
         STORED[:60] + bytes([STORED[60] ^ 1]) + STORED[61:],
     ],
 )
-def test_damage_is_told(data: bytes) -> None:
+def test_damage_is_reported(data: bytes) -> None:
     with pytest.raises(InvalidBinary):
         load(data)

@@ -111,7 +111,7 @@ def test_damaged_files(data: bytes, problem: str) -> None:
         load(data)
 
 
-def test_damaged_table_is_told_when_it_is_asked_for() -> None:
+def test_damaged_table_is_reported_when_it_is_asked_for() -> None:
     (size,) = unpack_from("<I", STORED, 12)
     at = 48 + size
     for row in json.loads(STORED[48:at]):

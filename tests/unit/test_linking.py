@@ -93,7 +93,7 @@ def test_weak_library_may_be_missing() -> None:
 
 
 @pytest.mark.parametrize("kind", [LinkKind.NORMAL, LinkKind.REEXPORT, LinkKind.UPWARD, LinkKind.LAZY])
-def test_missing_library_is_told_without_its_symbols(kind: LinkKind) -> None:
+def test_missing_library_is_reported_without_its_symbols(kind: LinkKind) -> None:
     name = "@rpath/libgone.dylib"
     plugin = macho(libraries=links(name, kind=kind), imports=named(name, "_TF_A", "_TF_B"))
     assert missing(plugin) == Missing(libraries=(name,))
@@ -137,8 +137,8 @@ def test_library_is_found_by_the_install_name_of_a_loaded_one_alone() -> None:
     assert missing(plugin) == Missing()
     renamed = {ENTRY: replace(tensorflow_binaries()[ENTRY], name="@rpath/_pywrap_tensorflow_common.so")}
     assert missing(plugin, renamed) == Missing(libraries=(name,))
-    beside = {"elsewhere/liba.so": macho(name=name)}
-    assert missing(plugin, renamed | beside) == Missing(libraries=(name,))
+    neighbours = {"elsewhere/liba.so": macho(name=name)}
+    assert missing(plugin, renamed | neighbours) == Missing(libraries=(name,))
 
 
 def test_only_what_the_entry_links_is_loaded() -> None:
@@ -176,7 +176,7 @@ def test_what_the_entry_itself_exports_is_hidden_from_flat_lookups() -> None:
     assert not Images({**tensorflow_binaries(), ENTRY: own}).missing(ENTRY), "its own can't be hidden from it"
 
 
-def test_what_was_not_read_is_told() -> None:
+def test_what_was_not_read_is_reported() -> None:
     assert not Images(tensorflow_binaries()).unread
     assert Images({PLUGIN: macho()}).unread == {ENTRY}
     without = {ENTRY: tensorflow_binaries()[ENTRY]}
@@ -185,7 +185,7 @@ def test_what_was_not_read_is_told() -> None:
 
 
 def reexporting(*names: str) -> dict[str, Binary]:
-    """A facade in the plugin's folder that re-exports libraries beside it, and exports nothing."""
+    """A facade in the plugin's folder that re-exports libraries next to it, and exports nothing."""
     facade = macho(libraries=links(*names, kind=LinkKind.REEXPORT))
     return {"tensorflow-plugins/libfacade.dylib": facade}
 
@@ -222,7 +222,7 @@ def test_reexports_go_on_and_may_go_round() -> None:
 
 @pytest.mark.parametrize("system", [SYSTEM, "/System/Library/Frameworks/Accelerate.framework/Accelerate"])
 def test_reexported_system_library(system: str) -> None:
-    """It may have any symbol, but none of TensorFlow's; what is re-exported beside it is looked at too."""
+    """It may have any symbol, but none of TensorFlow's; what is re-exported next to it is looked at too."""
     more = reexporting(system, "@loader_path/libinner.dylib")
     more["tensorflow-plugins/libinner.dylib"] = macho(exports=[TF])
     assert missing(through_a_facade("_cblas_sgemm"), more) == Missing()
@@ -261,28 +261,28 @@ def test_imports_that_were_not_read() -> None:
     assert found == Missing(libraries=(name,), unjudged=("its imports were not read",))
 
 
-BESIDE = "tensorflow-plugins/libodd.dylib"
+NEIGHBOUR = "tensorflow-plugins/libodd.dylib"
 
 
 def odd(*, unread: Sequence[str] = (), foreign: Sequence[str] = ()) -> Missing:
     """Judge a plugin that links a file of its folder which is no binary of this machine."""
     plugin = macho(libraries=links("@loader_path/libodd.dylib"), imports=())
     binaries = {**tensorflow_binaries(), PLUGIN: plugin}
-    return Images(binaries, [BESIDE], unread=unread, foreign=foreign).missing(PLUGIN)
+    return Images(binaries, [NEIGHBOUR], unread=unread, foreign=foreign).missing(PLUGIN)
 
 
 def test_file_that_is_there_and_is_not_a_library() -> None:
-    assert odd() == Missing(refused=(f"{BESIDE}: it is not a library",))
+    assert odd() == Missing(refused=(f"{NEIGHBOUR}: it is not a library",))
 
 
 def test_file_that_was_not_read_is_not_judged() -> None:
-    found = odd(unread=[BESIDE])
+    found = odd(unread=[NEIGHBOUR])
     assert not found
-    assert found.unjudged == (f"{BESIDE} was not read",)
+    assert found.unjudged == (f"{NEIGHBOUR} was not read",)
 
 
 def test_library_for_another_machine_is_not_found() -> None:
-    assert odd(foreign=[BESIDE]) == Missing(libraries=("@loader_path/libodd.dylib",))
+    assert odd(foreign=[NEIGHBOUR]) == Missing(libraries=("@loader_path/libodd.dylib",))
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def test_library_for_another_machine_is_not_found() -> None:
 def test_only_a_dylib_can_be_linked(kind: FileType, *, fails: bool) -> None:
     """As dyld's `JustInTimeLoader::makeJustInTimeLoaderDisk`, whose option for it is `canBeDylib`."""
     plugin = macho(libraries=links("@loader_path/libodd.dylib"))
-    found = missing(plugin, {BESIDE: replace(macho(), file_type=kind)})
+    found = missing(plugin, {NEIGHBOUR: replace(macho(), file_type=kind)})
     assert bool(found.refused) is fails
 
 

@@ -108,7 +108,7 @@ def test_elf_library_on_the_run_path(origin: str, *, by_runpath: bool) -> None:
     assert missing(user) == Missing(libraries=("libown.so",), symbols=("TF_Own",))
 
 
-def test_elf_rpath_is_ignored_beside_a_runpath() -> None:
+def test_elf_rpath_is_ignored_next_to_a_runpath() -> None:
     own = {"tensorflow_io/python/ops/libown.so": elf()}
     user = elf(libraries=["libown.so"], rpaths=["$ORIGIN"])
     assert missing(user, own) == Missing()

@@ -93,12 +93,12 @@ CASES: dict[str, tuple[dict[str, bytes], list[str]]] = {
 def wheels(files: dict[str, bytes]) -> list[WheelFacts]:
     """Read the files out of a wheel, next to a TensorFlow if they are not one themselves."""
     read = facts_of(make_wheel(files))
-    beside = (
+    neighbours = (
         []
         if ENTRY in files
         else [facts("tensorflow", "2.18.1", binaries=dict(facts_of(make_wheel(tensorflow())).binaries))]
     )
-    return [*beside, read]
+    return [*neighbours, read]
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -154,9 +154,9 @@ def test_rows() -> None:
     assert not any(line.endswith(" ") for line in lines)
 
 
-def test_a_reason_is_told_once_for_several_pythons() -> None:
-    told = reasons([c for c in CELLS if c.platform is Platform.LINUX_64])
-    assert told == ["old linux-64, tensorflow-io on Python 3.8, 3.10: None | <!-- /metalock:table -->"]
+def test_a_reason_is_printed_once_for_several_pythons() -> None:
+    reported = reasons([c for c in CELLS if c.platform is Platform.LINUX_64])
+    assert reported == ["old linux-64, tensorflow-io on Python 3.8, 3.10: None | <!-- /metalock:table -->"]
     assert reasons(ask(CELLS, Filter(platforms=(Platform.OSX_ARM64,), pythons=("3.8",)))) == [
         "old osx-arm64, tensorflow-macos on Python 3.8: Needs jax."
     ]

@@ -60,7 +60,7 @@ def test_a_slice_has_to_be_chosen() -> None:
         read(FAT["fat"], architecture="arm64e")
 
 
-def test_the_wrong_architecture_is_told() -> None:
+def test_the_wrong_architecture_is_reported() -> None:
     with pytest.raises(InvalidBinary, match="built for arm64, not for x86_64"):
         read(MACHO["arm64-chained"], architecture="x86_64")
 

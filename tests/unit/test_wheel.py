@@ -136,7 +136,7 @@ def test_no_binaries(data: bytes) -> None:
 @pytest.mark.parametrize(("strings", "major"), [(b"", None), (NUMPY_1, 1), (NUMPY_2, 2)])
 @pytest.mark.parametrize("place", [0, archive.CHUNK - 1500, (1 << 16) - 1430])
 def test_numpy(strings: bytes, major: int | None, place: int) -> None:
-    """Wherever it lies, chunks or not."""
+    """Wherever it is in the file, in chunks or not."""
     data = MACHO["arm64-chained"] + b"x" * place + strings + b"y" * 99
     assert facts_of(make_wheel({"a.so": data})).numpy.get("a.so") == major
 
@@ -155,7 +155,7 @@ def test_giants_are_read_without_their_coalesced_imports(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("size", [4, 40, 700, 1000])
 def test_truncated_binary(size: int) -> None:
-    """The wheel stands, and the member is told, unless what is missing doesn't matter."""
+    """The wheel is read, and the member is reported, unless what is missing doesn't matter."""
     facts = facts_of(make_wheel({"a.so": MACHO["arm64-chained"][:size], "b.so": MACHO["arm64-bundle"]}))
     assert list(facts.unreadable) == ["a.so"]
     assert list(facts.binaries) == ["b.so"]
@@ -228,7 +228,7 @@ def test_too_many_members(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_lie_about_the_size() -> None:
-    """A member that goes on after its declared end is cut there, and its CRC tells."""
+    """A member with bytes after its declared end is cut there, and its CRC shows it."""
     data = bytearray(make_wheel({"a.so": MACHO["arm64-bundle"] + b"\0" * 9999}))
     at = data.index(b"PK\1\2")
     data[at + 24 : at + 28] = pack("<I", len(MACHO["arm64-bundle"]) + 10)
