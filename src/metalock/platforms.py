@@ -53,7 +53,7 @@ class Platform(StrEnum):
             "platform_system": "Darwin" if self.is_macos else "Linux",
             "platform_version": "",
             "python_full_version": python,
-            "python_version": ".".join(python.split(".")[:2]),
+            "python_version": minor_of(python),
             "sys_platform": "darwin" if self.is_macos else "linux",
         }
 
@@ -131,6 +131,15 @@ def _manylinux_platforms(glibc: tuple[int, int]) -> list[str]:
         if minor in aliases:
             platforms.append(aliases[minor])
     return [*platforms, "linux_x86_64"]
+
+
+def minor_of(python: str) -> str:
+    """Return the minor version of a Python.
+
+    >>> minor_of("3.11.9")
+    '3.11'
+    """
+    return ".".join(python.split(".")[:2])
 
 
 def parse_release(version: str) -> tuple[int, int]:

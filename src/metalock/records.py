@@ -24,7 +24,8 @@ STRONG = frozenset({"sha256", "sha384", "sha512"})
 _MOST_FIELDS = 3
 _UNHASHED = frozenset({"RECORD", "RECORD.jws", "RECORD.p7s"})
 _OF_INSTALLERS = _UNHASHED | {"INSTALLER", "REQUESTED", "direct_url.json", "uv_build.json", "uv_cache.json"}
-_IN_SITE_PACKAGES = ("purelib", "platlib")
+IN_SITE_PACKAGES = ("purelib", "platlib")
+"""The schemes whose files are installed into site-packages."""
 _OUTSIDE = "../"
 """What the paths of files outside of site-packages begin with; the rest is relative to the environment."""
 _BIN = f"{_OUTSIDE}bin/"
@@ -82,6 +83,22 @@ def script_names(entry_points: str) -> frozenset[str]:
     return frozenset(names)
 
 
+def scheme_of(member: str) -> tuple[str | None, str]:
+    """Return the scheme of a wheel's member, and its path in the scheme (PEP 427, "Spreading").
+
+    Most members have no scheme: they are installed into site-packages by their own path.
+
+
+    >>> scheme_of("jax-1.0.data/scripts/jax"), scheme_of("jax/__init__.py")
+    (('scripts', 'jax'), (None, 'jax/__init__.py'))
+    """
+    top, _, rest = member.partition("/")
+    if not top.endswith(".data") or not rest:
+        return None, member
+    scheme, _, path = rest.partition("/")
+    return scheme, path
+
+
 def wheel_digest(entries: Iterable[Entry], scripts: frozenset[str]) -> str:
     """Return the digest of the RECORD in a wheel whose entry points make these scripts."""
     return _digest((entry._replace(path=_place(entry.path)) for entry in entries), scripts)
@@ -137,11 +154,8 @@ def _is_of_installer(path: str) -> bool:
 
 def _place(path: str) -> str:
     """Return where an installer puts a member of a wheel, see "Spreading" in PEP 427."""
-    top, _, rest = path.partition("/")
-    if not top.endswith(".data") or not rest:
-        return path
-    scheme, _, inner = rest.partition("/")
-    if scheme in _IN_SITE_PACKAGES:
+    scheme, inner = scheme_of(path)
+    if scheme is None or scheme in IN_SITE_PACKAGES:
         return inner
     folder = {"scripts": "bin/", "headers": "include/", "data": ""}.get(scheme, f"{scheme}/")
     return f"{_OUTSIDE}{folder}{inner}"

@@ -18,6 +18,7 @@ from metalock.evidence.model import Evidence, Outcome, counts_of, require_record
 from metalock.evidence.store import read_evidence, write_evidence
 from metalock.lock.model import Lock
 from metalock.matrix.model import Cell
+from metalock.platforms import minor_of
 from metalock.prefix.build import build
 from metalock.prefix.check import check_prefix
 from metalock.prefix.model import Backend, BuildRequest, Built
@@ -115,10 +116,7 @@ def interpreters_for(cells: Sequence[Cell], named: Sequence[Path]) -> dict[str, 
     """
     if named:
         versions = [read_interpreter(path).version for path in named]
-        return {
-            ".".join(version.split(".")[:2]): path.absolute()
-            for version, path in zip(versions, named, strict=True)
-        }
+        return {minor_of(version): path.absolute() for version, path in zip(versions, named, strict=True)}
     found = {python: find_interpreter(python) for python in sorted({cell.python for cell in cells})}
     return {python: path for python, path in found.items() if path is not None}
 

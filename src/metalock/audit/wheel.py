@@ -22,7 +22,7 @@ from metalock.binaries.view import View
 from metalock.errors import UnreadableWheelError
 from metalock.parsing import parse_headers
 from metalock.platforms import Platform
-from metalock.records import parse_record, script_names, wheel_digest
+from metalock.records import IN_SITE_PACKAGES, parse_record, scheme_of, script_names, wheel_digest
 
 GIANT = 256 << 20
 """Bytes from which on a binary is a provider, of which only the exports matter.
@@ -35,7 +35,6 @@ _THREADS = 2
 """One for the giant, one for all others: they take about the same time, mostly inflating."""
 _MAGIC_SIZE = 4
 _SYSTEMS = {Format.MACH_O: "macos", Format.ELF: "linux"}
-_IN_SITE_PACKAGES = ("purelib", "platlib")
 _JAVA = ".class"
 """Java's files begin with the same four bytes as fat Mach-O."""
 
@@ -43,7 +42,10 @@ _JAVA = ".class"
 def read_wheel(
     stream: IO[bytes], file: str, sha256: str, platform: Platform, *, scratch: Path | None = None
 ) -> WheelFacts:
-    """Read an open wheel; raise `UnreadableWheelError` if it isn't one. Spools lie in `scratch`, unnamed."""
+    """Read an open wheel; raise `UnreadableWheelError` if it isn't one.
+
+    Temporary files are in `scratch`, unnamed.
+    """
     try:
         name, version, _, _ = parse_wheel_filename(file)
     except InvalidWheelFilename as error:
@@ -106,17 +108,13 @@ def _record_digest(archive: Archive, info: str) -> str:
 def _installed(archive: Archive, name: str) -> Iterator[tuple[str, str]]:
     """Give members, and where installers put them: see "Spreading" in PEP 427."""
     for member in archive.members:
-        top, _, rest = member.partition("/")
-        if not top.endswith(".data") or not rest:
-            yield member, member
-            continue
-        scheme, _, path = rest.partition("/")
-        if scheme in _IN_SITE_PACKAGES:
+        scheme, path = scheme_of(member)
+        if scheme is None or scheme in IN_SITE_PACKAGES:
             yield member, path
         elif scheme == "headers":
             yield member, f"{OUTSIDE}/headers/{name}/{path}"
         else:
-            yield member, f"{OUTSIDE}/{rest}"
+            yield member, f"{OUTSIDE}/{member.partition('/')[2]}"
 
 
 @dataclass(slots=True)

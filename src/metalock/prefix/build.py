@@ -25,7 +25,7 @@ from metalock.adapters.uv_install import install_wheels, make_venv, read_interpr
 from metalock.errors import FetchError, ToolError, UsageError
 from metalock.findings import CheckRule, Finding
 from metalock.lock.model import PipPackage
-from metalock.platforms import parse_release
+from metalock.platforms import minor_of, parse_release
 from metalock.prefix.check import check_prefix
 from metalock.prefix.model import Backend, BuildRequest, Built
 from metalock.prefix.read import backend_of, python_of, read_prefix
@@ -96,21 +96,18 @@ def _alone(request: BuildRequest, reporter: Reporter) -> Iterator[None]:
 
 
 def _require_interpreter(request: BuildRequest) -> None:
+    minor = minor_of(request.lock.python)
     if request.python is None:
         raise UsageError(
             "a venv needs an interpreter of this machine",
-            hint=f"Name one of Python {_minor(request)} with --python PATH, or use --backend conda.",
+            hint=f"Name one of Python {minor} with --python PATH, or use --backend conda.",
         )
     interpreter = read_interpreter(request.python)
     if parse_release(interpreter.version) != parse_release(request.lock.python):
         raise UsageError(
-            f"{interpreter.path} is Python {interpreter.version}, {request.env} needs {_minor(request)}",
-            hint=f"Name one of Python {_minor(request)} with --python PATH.",
+            f"{interpreter.path} is Python {interpreter.version}, {request.env} needs {minor}",
+            hint=f"Name one of Python {minor} with --python PATH.",
         )
-
-
-def _minor(request: BuildRequest) -> str:
-    return ".".join(request.lock.python.split(".")[:2])
 
 
 def _require_same(request: BuildRequest, cache: Cache) -> None:

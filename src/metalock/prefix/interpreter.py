@@ -10,7 +10,7 @@ from pathlib import Path
 
 from metalock.findings import CheckRule, Finding
 from metalock.lock.model import Lock
-from metalock.platforms import parse_release
+from metalock.platforms import minor_of, parse_release
 from metalock.prefix.model import Backend
 from metalock.prefix.read import Prefix, python_of, read_venv
 
@@ -48,7 +48,7 @@ def base_interpreters(prefix: Path) -> frozenset[str]:
 
 
 def _executables(found: Prefix) -> Iterator[Path]:
-    minor = ".".join((found.python or "3").split(".")[:2])
+    minor = minor_of(found.python or "3")
     for name in _NAMES:
         yield found.path / "bin" / name.format(minor=minor)
 

@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 from metalock.adapters.reading import TEXT, read_bytes
 from metalock.errors import UnreadableFileError, UsageError
 from metalock.parsing import as_list, as_table, as_text, parse_headers, parse_json
+from metalock.platforms import minor_of
 from metalock.prefix.model import Backend
 
 _VERSION_LINE = re.compile(r"^version(?:_info)?[ \t]*=[ \t]*([0-9]{1,3}\.[0-9]{1,3}(?:\.\S*)?)", re.MULTILINE)
@@ -178,7 +179,7 @@ def read_venv(prefix: Path) -> str:
 
 def _site_packages(prefix: Path, python: str | None) -> Iterator[Path]:
     """Yield the folder of the environment's Python; of any Python, if its version is not stated."""
-    minor = ".".join(python.split(".")[:2]) if python and _PYTHON.fullmatch(python) else "*"
+    minor = minor_of(python) if python and _PYTHON.fullmatch(python) else "*"
     yield from sorted(path for path in prefix.glob(f"lib/python{minor}/site-packages") if path.is_dir())
 
 

@@ -12,6 +12,7 @@ from metalock.adapters.reading import DATA
 from metalock.errors import FetchError, ToolError
 from metalock.lock.model import Lock, PipPackage
 from metalock.parsing import as_list, as_text, parse_json
+from metalock.platforms import minor_of
 from metalock.prefix.hashing import SoundFiles
 from metalock.prefix.model import python_packages
 
@@ -55,12 +56,8 @@ def forget_seeds(lock: Lock, cache: Cache) -> None:
         cache.discard(_entry(lock, name, package.version))
 
 
-def _minor(lock: Lock) -> str:
-    return ".".join(lock.python.split(".")[:2])
-
-
 def _entry(lock: Lock, name: str, version: str) -> str:
-    return f"seed-{name}-{version}-{lock.platform}-{_minor(lock)}"
+    return f"seed-{name}-{version}-{lock.platform}-{minor_of(lock.python)}"
 
 
 def _ask(lock: Lock, name: str, version: str, index_url: str | None) -> tuple[str, str]:
@@ -68,7 +65,7 @@ def _ask(lock: Lock, name: str, version: str, index_url: str | None) -> tuple[st
     from metalock.adapters.index import PackageIndex
 
     fitting = PackageIndex(index_url).fitting(
-        name, f"=={version}", platform=lock.platform, python=_minor(lock), floor=lock.floor
+        name, f"=={version}", platform=lock.platform, python=minor_of(lock.python), floor=lock.floor
     )
     wheels = sorted(fitting, key=lambda wheel: (not wheel.file.endswith("-none-any.whl"), wheel.file))
     if not wheels:
