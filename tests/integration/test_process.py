@@ -142,3 +142,27 @@ def test_a_fault_of_an_import_is_70(folder: Path) -> None:
     assert done.returncode == 70
     assert done.stderr.startswith("error: this is a fault of metalock (ImportError")
     assert len(done.stderr.splitlines()) == 1
+
+
+HEAVY = {
+    "rattler",
+    "requests",
+    "urllib3",
+    "rich",
+    "jinja2",
+    "asyncio",
+    "email.parser",
+    "ssl",
+    "importlib.metadata",
+}
+
+
+@pytest.mark.parametrize(("args", "needed"), [(["--help"], set()), (["list"], {"jinja2"})])
+def test_nothing_is_imported_that_the_command_does_not_need(
+    folder: Path, args: list[str], needed: set[str]
+) -> None:
+    command = [sys.executable, "-X", "importtime", *METALOCK[1:], *args]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "metalock.cli" in imported
+    assert imported & HEAVY == needed
