@@ -62,7 +62,7 @@ def one_line(text: str, most: int | None = None) -> str:
     ('a b�[31m', 'abc…')
     """
     line = printable(" ".join(text.split()))
-    return line if most is None or len(line) <= most else f"{line[: most - 1]}…"
+    return line if most is None or len(line) <= most else f"{line[: most - 1].rstrip()}…"
 
 
 def printable(text: str) -> str:

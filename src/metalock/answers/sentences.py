@@ -46,10 +46,9 @@ _BY_PYTHON = "depends on the Python in"
 _HOLDS = {Expected.WORKS: State.WORKS, Expected.UNSUPPORTED: State.UNSUPPORTED, Expected.BROKEN: State.BROKEN}
 
 
-def line(text: str, length: int = ERROR_LENGTH) -> str:
+def line(text: str) -> str:
     """Return the first line, shortened."""
-    first = (text.strip().splitlines() or [""])[0].strip()
-    return first if len(first) <= length else f"{first[: length - 1].rstrip()}…"
+    return one_line(text.strip().partition("\n")[0], ERROR_LENGTH)
 
 
 def source_link(source: str) -> str:
