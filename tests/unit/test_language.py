@@ -14,14 +14,6 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "metalock"
 
-NOT_YET: tuple[str, ...] = (
-    "docs/compatibility/tensorflow-io.linux-64.md",
-    "docs/compatibility/tensorflow-io.osx-arm64.md",
-    "docs/compatibility/tensorflow-metal.osx-64.md",
-    "docs/compatibility/tensorflow-metal.osx-arm64.md",
-)
-"""Paths, files or folders, whose texts are still to be revised."""
-
 SHARE_WITH_VERB = 0.8
 VERBS = frozenset(
     re.findall(
@@ -89,14 +81,9 @@ GENERATED_PROSE = ("docs/answers.md", "docs/compatibility/tensorflow-")
 """Pages that metalock writes; where their lines end is up to it."""
 
 
-def is_pending(path: Path) -> bool:
-    name = path.relative_to(ROOT).as_posix()
-    return any(name == pending or name.startswith(f"{pending.rstrip('/')}/") for pending in NOT_YET)
-
-
 def files(*patterns: str) -> list[Path]:
     found = {path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file()}
-    return sorted(path for path in found if not is_pending(path))
+    return sorted(found)
 
 
 def names(path: Path) -> str:
