@@ -9,13 +9,16 @@ from threading import Event
 import pytest
 from samples import HEAD, PLATFORMS, all_cells, cell, lock_of, locked_workspace
 
+from metalock.adapters.conda import ChannelSolver, RecordSolver
+from metalock.adapters.settings import read_settings
 from metalock.errors import FetchError, MetalockError, ToolError, UnsolvableError
 from metalock.lock.model import Lock, Upgrade
 from metalock.locking import run
 from metalock.locking.run import LockOutcome, lock_matrix, nearest_working
+from metalock.locking.solve import open_conda_solver
 from metalock.locking.summary import outcome_lines
 from metalock.progress import Reporter
-from metalock.workspace import CellState
+from metalock.workspace import CellState, open_workspace
 
 FOUR = (
     HEAD + PLATFORMS + '[stack."tf2.18"]\npython = ["3.10", "3.11", "3.12", "3.13"]\ntensorflow = "2.18.1"\n'
@@ -119,3 +122,20 @@ def test_another_environment_is_proposed_only_where_it_helps(
 ) -> None:
     lines = outcome_lines(LockOutcome(failed={NAMES[0]: error}), all_cells(FOUR), NAMES[1:2])
     assert lines == [f"{NAMES[0]}: {error}", *expected, "1 failed"]
+
+
+def test_a_silent_channel_is_an_error_where_no_lock_has_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ChannelSolver, "unreachable", lambda _solver, channels: next(iter(channels)))
+    settings = read_settings({}, tmp_path)
+    for name in ("locked", "new"):
+        (tmp_path / name).mkdir()
+    workspace = locked_workspace(tmp_path / "locked")
+    assert isinstance(
+        open_conda_solver(workspace, settings, offline=False, reporter=Reporter()), RecordSolver
+    )
+    (tmp_path / "new" / "matrix.toml").write_text(FOUR)
+    workspace = open_workspace(tmp_path / "new" / "matrix.toml")
+    with pytest.raises(FetchError, match=r"^conda channel conda-forge cannot be reached, and no lock "):
+        open_conda_solver(workspace, settings, offline=False, reporter=Reporter())
