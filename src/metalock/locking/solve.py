@@ -153,15 +153,21 @@ class Locker:
         return self._solver
 
     def _wheels(self, request: PipRequest, held: Mapping[str, str]) -> tuple[ResolvedWheel, ...]:
-        """Resolve with the index; if that fails, and the channel is not used either, with uv's cache."""
+        """Resolve with the index; if that fails, and the channel is not used either, with uv's cache.
+
+        Raises the error of the index if the cache does not have the packages.
+        """
         try:
             return self._pip.resolve(request, held)
-        except FetchError:
+        except FetchError as error:
             with self._mutex:
                 offline = self._conda().is_offline
             if not offline:
                 raise
-            return self._pip.resolve(request, held, from_cache=True)
+            try:
+                return self._pip.resolve(request, held, from_cache=True)
+            except FetchError:
+                raise error from None
 
 
 def _hashes(packages: Iterable[CondaPackage]) -> tuple[str, ...]:
