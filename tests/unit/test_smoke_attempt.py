@@ -113,7 +113,7 @@ def test_an_environment_of_another_lock_is_noted(
     monkeypatch.setattr(attempt, "compare", lambda _lock, _found: iter([fault, fault]))
     smoke(workspace, "good", reporter=notes)
     (line,) = notes.lines
-    assert " as locked: 2 differences; " in line
+    assert " as locked (differences: 2); " in line
     assert line.endswith(" --check good` to see what differs.")
 
 

@@ -164,7 +164,7 @@ def show_check(prefix: Path, chosen: Chosen, records: Mapping[str, str], *, as_j
     for finding in findings:
         out(finding.to_text())
     if unknown:
-        say(f"compared with their own records only, not with their wheels or packages: {', '.join(unknown)}")
+        say(f"compared with its own record only, not with its wheel or package: {', '.join(unknown)}")
     say(f"{prefix} {'is not' if findings else 'is'} {chosen.lock.platform}/{chosen.env} as locked")
     say(backend_words(found.backend, found.python, chosen.lock))
     return 1 if findings else 0

@@ -28,7 +28,7 @@ def try_prefix(workspace: Workspace, request: SmokeRequest, reporter: Reporter, 
         _require_locked(workspace, request)
     elif differences := list(compare(request.lock, read_prefix(request.prefix))):
         reporter.note(
-            f"{request.prefix} is not {request.cell.name} as locked: {len(differences)} differences; "
+            f"{request.prefix} is not {request.cell.name} as locked (differences: {len(differences)}); "
             f"its outcomes are still compared with the contract for that lock. {_see_what_differs(request)}"
         )
     evidence = run_suite(request, reporter)
