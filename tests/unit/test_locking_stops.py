@@ -163,5 +163,5 @@ def test_the_error_of_the_index_is_shown_if_the_cache_does_not_help_either(
     monkeypatch.setattr(PipResolver, "resolve", resolve)
     worker = Locker(Offline, PipResolver(None), Upgrade())
     workspace = locked_workspace(tmp_path)
-    with pytest.raises(FetchError, match=r"^package index: Connection refused$"):
+    with pytest.raises(FetchError, match=r"^package index: Connection refused\n  uv's cache does not have "):
         worker.lock(workspace.state(cell()))

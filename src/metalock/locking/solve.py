@@ -167,7 +167,8 @@ class Locker:
             try:
                 return self._pip.resolve(request, held, from_cache=True)
             except FetchError:
-                raise error from None
+                text = f"{error}\n  uv's cache does not have all of the packages either"
+                raise FetchError(text, hint=error.hint) from None
 
 
 def _hashes(packages: Iterable[CondaPackage]) -> tuple[str, ...]:
