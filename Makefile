@@ -76,7 +76,7 @@ format: $(STAMP) ## let ruff fix and format the code
 bench: $(STAMP) ## run the benchmarks; needs an index
 	@$(VENV)/bin/python benchmarks/run.py
 
-mutants: $(STAMP) ## put small faults into the code and count those that the unit tests find; up to 1 h (MUTANTS=)
+mutants: $(STAMP) ## list faults that no unit test finds; up to 1 h (MUTANTS=)
 	@$(VENV)/bin/python benchmarks/mutation.py $(MUTANTS)
 
 lock-tools: $(STAMP) ## update requirements-dev.txt from pyproject.toml

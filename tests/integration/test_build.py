@@ -443,7 +443,7 @@ def test_a_full_disk(yard: Yard, small_disk: Path, monkeypatch: pytest.MonkeyPat
         args = ("--prefix", str(yard.prefix))
     failed = yard.project.run("build", ENV, *args, code=4)
     assert "no space for " in failed.err
-    assert "hint: free some space" in failed.err
+    assert "hint: Free some space" in failed.err
     assert not Path(args[1]).exists()
 
 

@@ -137,7 +137,7 @@ def test_an_index_that_fails_is_no_finding(
             failed = locked.run("check", code=4)
     assert failed.out == ""
     assert "error: package index" in failed.err
-    assert "hint: The index is set by" in failed.err
+    assert "hint: Check the network, and the index that " in failed.err
     assert "Traceback" not in failed.err
 
 

@@ -37,6 +37,15 @@ def diff(*args: str) -> list[str]:
     return result.stdout.splitlines()
 
 
+def test_a_revision_that_does_not_exist(folder: Path) -> None:
+    result = CliRunner().invoke(main, ["diff", "nosuch"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.splitlines() == [
+        f"error: git has no revision 'nosuch' in {folder}",
+        "hint: Name a commit, branch or tag of the git repository that holds the matrix.",
+    ]
+
+
 def test_nothing_has_changed(folder: Path) -> None:
     assert diff() == ["no lock and no evidence has changed"]
 

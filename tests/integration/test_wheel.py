@@ -48,7 +48,7 @@ def metalock(wheel: Path, tmp_path: Path) -> Path:
 def test_a_new_project(metalock: Path, world: World, tmp_path: Path) -> None:
     folder = tmp_path / "new"
     folder.mkdir()
-    assert "next: metalock list, then metalock env" in run(metalock, "init", cwd=folder)
+    assert "next: run `metalock list`, then `metalock env`" in run(metalock, "init", cwd=folder)
     assert {path.name for path in folder.iterdir()} == {".gitignore", "Makefile", "matrix.toml", "templates"}
     assert len(list((folder / "templates").iterdir())) == 3
     assert "tf2.18-py3.11" in run(metalock, "list", cwd=folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import click
@@ -46,6 +47,14 @@ def test_help(command: tuple[str, ...]) -> None:
     assert result.exit_code == 0
     assert result.stdout.startswith("Usage: ")
     assert run(*command, "-h").stdout == result.stdout
+    assert [line for line in result.stdout.splitlines() if len(line) > 80] == []
+
+
+def test_the_help_of_make_fits_80_columns() -> None:
+    text = (Path(__file__).parents[2] / "Makefile").read_text(encoding="utf-8")
+    lines = [f"make {name:16} {what}" for name, what in re.findall(r"(?m)^([a-z-]+):.*## (.*)$", text)]
+    assert len(lines) > 10
+    assert [line for line in lines if len(line) > 80] == []
 
 
 def test_the_list_of_commands_is_whole_and_fits_80_columns() -> None:
@@ -75,6 +84,8 @@ def test_version() -> None:
         (["list", "--matrix", "absent.toml"], 2, "error: absent.toml does not exist"),
         (["list", "--update", "matrix.toml"], 2, "error: matrix.toml has no markers for the table"),
         (["init", "."], 2, "error: matrix.toml exists already"),
+        (["smoke", "envs"], 2, "error: no environment of the matrix is named 'envs', as the folder is"),
+        (["build"], 2, "error: ENV is missing"),
         (["export", "conda-lock", "zzz"], 2, "error: no environment 'zzz' in the matrix"),
     ],
 )  # fmt: skip
@@ -83,6 +94,7 @@ def test_errors_in_one_line(folder: Path, args: list[str], code: int, message: s
     assert (result.exit_code, result.stdout) == (code, "")
     first, *rest = result.stderr.splitlines()
     assert first == message
+    assert rest
     assert all(line.startswith("hint: ") for line in rest)
 
 
@@ -188,7 +200,7 @@ def test_answers_are_written_and_checked(folder: Path) -> None:
 def test_init_writes_what_list_reads(tmp_path: Path) -> None:
     result = run("init", str(tmp_path / "new"))
     assert result.exit_code == 0
-    assert result.stderr.endswith("next: metalock list, then metalock env\n")
+    assert result.stderr.endswith(f"next: in {tmp_path / 'new'}, run `metalock list`, then `metalock env`\n")
     assert run("list", "--matrix", str(tmp_path / "new" / "matrix.toml")).exit_code == 0
 
 

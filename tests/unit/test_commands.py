@@ -74,11 +74,11 @@ def test_options_that_contradict_each_other(
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["build", "--check", ".", "--prefix", "x"], "--check goes with none of --prefix"),
-        (["build", ENV, "--backend", "conda", "--python", "x"], "--python goes with --backend venv"),
-        (["verify", "--backend", "conda", "--python", "x"], "--python goes with --backend venv"),
-        (["smoke", ".", "--only", "numbers", "--record"], "--record goes without --only"),
-        (["audit", "--output", "x"], "--output goes with --grid"),
+        (["build", "--check", ".", "--prefix", "x"], "--check cannot be used with --prefix"),
+        (["build", ENV, "--backend", "conda", "--python", "x"], "--python needs --backend venv"),
+        (["verify", "--backend", "conda", "--python", "x"], "--python needs --backend venv"),
+        (["smoke", ".", "--only", "numbers", "--record"], "--record cannot be used with --only"),
+        (["audit", "--output", "x"], "--output needs --grid"),
         (["audit", "--grid", "tensorflow-metal", "--env", ENV], "--grid takes one --platform and no --env"),
     ],
 )  # fmt: skip
@@ -88,6 +88,7 @@ def test_options_that_go_with_others(
     result = run(*args)
     assert (result.exit_code, result.stdout) == (2, "")
     assert message in result.stderr
+    assert "\nhint: " in result.stderr
 
 
 # The cut-off.

@@ -80,5 +80,7 @@ def test_select() -> None:
 def test_require_available() -> None:
     cells = all_cells(UNAVAILABLE)
     assert len(require_available(cells)) == 5
-    with pytest.raises(NothingSelectedError, match=r"nothing to lock: linux-64/old-py3\.9: Needs jax\."):
+    with pytest.raises(
+        NothingSelectedError, match=r"nothing selected, unavailable: linux-64/old-py3\.9: Needs jax\."
+    ):
         require_available(select(cells, platforms=[Platform.LINUX_64], envs=["old-py3.9"]))

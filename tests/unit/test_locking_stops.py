@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
+from typing import ClassVar
 
 import pytest
 from samples import HEAD, PLATFORMS, all_cells, cell, lock_of, locked_workspace
 
+from metalock.adapters.conda import ChannelSolver, CondaRequest, RecordSolver
+from metalock.adapters.settings import read_settings
+from metalock.adapters.uv import PipResolver, ResolvedWheel
 from metalock.errors import FetchError, MetalockError, ToolError, UnsolvableError
-from metalock.lock.model import Lock, Upgrade
+from metalock.lock.model import CondaPackage, Lock, Upgrade
 from metalock.locking import run
 from metalock.locking.run import LockOutcome, lock_matrix, nearest_working
+from metalock.locking.solve import Locker, open_conda_solver
 from metalock.locking.summary import outcome_lines
 from metalock.progress import Reporter
-from metalock.workspace import CellState
+from metalock.workspace import CellState, open_workspace
 
 FOUR = (
     HEAD + PLATFORMS + '[stack."tf2.18"]\npython = ["3.10", "3.11", "3.12", "3.13"]\ntensorflow = "2.18.1"\n'
@@ -119,3 +125,43 @@ def test_another_environment_is_proposed_only_where_it_helps(
 ) -> None:
     lines = outcome_lines(LockOutcome(failed={NAMES[0]: error}), all_cells(FOUR), NAMES[1:2])
     assert lines == [f"{NAMES[0]}: {error}", *expected, "1 failed"]
+
+
+def test_a_silent_channel_is_an_error_where_no_lock_has_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ChannelSolver, "unreachable", lambda _solver, channels: next(iter(channels)))
+    settings = read_settings({}, tmp_path)
+    for name in ("locked", "new"):
+        (tmp_path / name).mkdir()
+    workspace = locked_workspace(tmp_path / "locked")
+    assert isinstance(
+        open_conda_solver(workspace, settings, offline=False, reporter=Reporter()), RecordSolver
+    )
+    (tmp_path / "new" / "matrix.toml").write_text(FOUR)
+    workspace = open_workspace(tmp_path / "new" / "matrix.toml")
+    with pytest.raises(FetchError, match=r"^conda channel conda-forge cannot be reached, and no lock "):
+        open_conda_solver(workspace, settings, offline=False, reporter=Reporter())
+
+
+class Offline:
+    """Gives every cell the conda part that it has, as from the records of locks."""
+
+    is_offline: ClassVar[bool] = True
+
+    def solve(self, request: CondaRequest, locked: Sequence[CondaPackage]) -> tuple[CondaPackage, ...]:
+        assert "python 3.11.*" in request.specs
+        return tuple(locked)
+
+
+def test_the_error_of_the_index_is_shown_if_the_cache_does_not_help_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def resolve(*_: object, from_cache: bool = False) -> tuple[ResolvedWheel, ...]:
+        raise FetchError("the network was disabled" if from_cache else "package index: Connection refused")
+
+    monkeypatch.setattr(PipResolver, "resolve", resolve)
+    worker = Locker(Offline, PipResolver(None), Upgrade())
+    workspace = locked_workspace(tmp_path)
+    with pytest.raises(FetchError, match=r"^package index: Connection refused\n  uv's cache does not have "):
+        worker.lock(workspace.state(cell()))

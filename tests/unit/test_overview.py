@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from samples import HEAD, all_cells, cell
 
@@ -145,10 +147,19 @@ def test_rows() -> None:
     assert rows[1:] == [
         ("new-py3.10 *", "osx-arm64", "2.18.1", "1.2.0", "-", "-", "-", "macOS 12.0+", tried),
         ("gone-py3.10", "osx-arm64", "2.10", "-", "-", "-", "-", "-", "unavailable"),
-        (*("old-py3.10", "osx-arm64", "2.9.0 (macos)", "-", "none", "2.9.*", "-"), "macOS 13.0+", "stale"),
+        (
+            *("old-py3.10", "osx-arm64", "2.9.0 (macos)", "-", "none", "2.9.*", "-"),
+            "macOS 13.0+",
+            "lock stale",
+        ),
         ("old-py3.8", "osx-arm64", "2.9.0 (macos)", "-", "-", "-", "-", "-", "unavailable"),
     ]
-    assert to_rows(answer[:1], ["edited"], found)[1][-1] == f"edited; {tried}"
+    assert to_rows(answer[:1], ["edited"], found)[1][-1] == f"lock edited; {tried}"
+    assert to_rows(answer[:1], ["missing"], {})[1][-1] == "lock missing"
+    stale = AuditStatus(is_stale=True, has_old_rules=True)
+    found = {answer[0].name: replace(found[answer[0].name], audit=stale)}
+    words = "audit stale: made by other rules; not tried on a Mac"
+    assert to_rows(answer[:1], ["current"], found)[1][-1] == words
     lines = to_text(rows).splitlines()
     assert {line.index("osx-arm64") for line in lines[1:]} == {lines[0].index("platform")}
     assert not any(line.endswith(" ") for line in lines)

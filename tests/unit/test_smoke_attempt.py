@@ -37,10 +37,24 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
 
     monkeypatch.setattr(attempt, "run_suite", run_suite)
     monkeypatch.setattr(attempt, "check_prefix", lambda _lock, _prefix, **_: [])
+    monkeypatch.setattr(attempt, "read_prefix", lambda prefix: prefix)
+    monkeypatch.setattr(attempt, "compare", lambda _lock, _found: iter(()))
     return locked_workspace(tmp_path)
 
 
-def smoke(workspace: Workspace, prefix: str, *, record: bool = False) -> tuple[Evidence, list[str]]:
+class Notes(Reporter):
+    """Keeps what is noted."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def smoke(
+    workspace: Workspace, prefix: str, *, record: bool = False, reporter: Reporter | None = None
+) -> tuple[Evidence, list[str]]:
     cell = select(workspace.cells(), platforms=(Platform.LINUX_64,))[0]
     lock = workspace.state(cell).lock
     assert lock is not None
@@ -53,7 +67,7 @@ def smoke(workspace: Workspace, prefix: str, *, record: bool = False) -> tuple[E
         date="2026-11-20",
         settings=read_settings(),
     )
-    evidence = try_prefix(workspace, request, Reporter(), record=record)
+    evidence = try_prefix(workspace, request, reporter or Reporter(), record=record)
     return evidence, list(summary_lines(evidence, lock))
 
 
@@ -87,6 +101,20 @@ def test_another_set_is_not_recorded(workspace: Workspace, monkeypatch: pytest.M
         smoke(workspace, "good", record=True)
     assert recorded(workspace) == []
     assert smoke(workspace, "good")[1] == ["1 works"]
+
+
+def test_an_environment_of_another_lock_is_noted(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = Notes()
+    smoke(workspace, "good", reporter=notes)
+    assert notes.lines == []
+    fault = Finding(rule=CheckRule.OTHER, where="numpy", detail="2.0.2, the lock has 1.26.4")
+    monkeypatch.setattr(attempt, "compare", lambda _lock, _found: iter([fault, fault]))
+    smoke(workspace, "good", reporter=notes)
+    (line,) = notes.lines
+    assert " as locked (differences: 2); " in line
+    assert line.endswith(" --check good` to see what differs.")
 
 
 def test_a_set_that_the_suite_changed_is_not_recorded(

@@ -30,7 +30,7 @@ INSTALL_LIMIT = 7200.0
 NOTED = 10_000_000
 """Bytes from which on a download is announced."""
 CHANNEL_HINT = (
-    "Channels are read from where CONDA_CHANNEL_ALIAS and .condarc say. The next run keeps the downloads. "
+    "Check the network, CONDA_CHANNEL_ALIAS and .condarc, and run the command again: downloads are kept. "
     "Use --backend venv to install the pip part without a channel, on an interpreter of this machine."
 )
 

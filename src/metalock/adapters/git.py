@@ -25,7 +25,10 @@ def read_revision(root: Path, revision: str, folder: str, name: str) -> dict[str
             ["git", "rev-parse", "--verify", "--quiet", "--end-of-options", commit], env=os.environ, cwd=root
         )
         if known.code:
-            raise UsageError(f"git has no revision {revision!r} in {root}")
+            raise UsageError(
+                f"git has no revision {revision!r} in {root.absolute()}",
+                hint="Name a commit, branch or tag of the git repository that holds the matrix.",
+            )
         args = ["git", "archive", "--format=tar", f"--output={archive}", known.stdout.strip(), "--", folder]
         if run(args, env=os.environ, cwd=root).code:
             return {}

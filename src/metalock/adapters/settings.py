@@ -26,7 +26,9 @@ _UV_INDEX_NAME = re.compile(r"^[A-Za-z0-9._-]+=(?=https?://)")
 MOST_YAML = 256 << 10
 """Bytes of a .condarc; PyYAML reads some 100 KB in a second."""
 MOST_BRACKETS = 1000
-INDEX_HINT = "The index is set by UV_DEFAULT_INDEX or PIP_INDEX_URL."
+INDEX_HINT = (
+    "Check the network, and the index that UV_DEFAULT_INDEX, PIP_INDEX_URL, uv.toml or pip.conf names."
+)
 INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
 
 

@@ -32,7 +32,7 @@ def make_grid(
 ) -> list[GridEntry]:
     """Return the entries of all pairs, or of `only` some, oldest TensorFlow first.
 
-    Raises `UsageError` for what is no plugin.
+    Raises `UsageError` for what is not a plugin.
     """
     settings = read_settings()
     cache = Cache(settings.cache)
@@ -56,7 +56,7 @@ def choose_pairs(plugin: str, platform: Platform, index: PackageIndex) -> list[P
     name = canonicalize_name(plugin)
     if name not in PLUGINS:
         guess = did_you_mean(name, PLUGINS) or f"; expected one of {', '.join(PLUGINS)}"
-        raise UsageError(f"{plugin!r} is no plugin of TensorFlow{guess}")
+        raise UsageError(f"{plugin!r} is not a plugin of TensorFlow{guess}")
     names = (*TENSORFLOW_DISTRIBUTIONS, name)
     with ThreadPoolExecutor(READERS) as pool:
         pages = list(pool.map(index.wheels, names))

@@ -41,7 +41,7 @@ def audit_cells(
     if not locked or len(locked) < len(cells):
         names = sorted({cell.name for cell in cells} - {cell.name for cell, _ in locked})
         raise NothingSelectedError(
-            f"nothing to audit, not locked: {', '.join(names)}", hint="`metalock env` locks them."
+            f"nothing to audit, not locked: {', '.join(names)}", hint="Run `metalock env` to lock them."
         )
     waiting: list[tuple[Cell, Lock]] = []
     _add_records(workspace, {})

@@ -173,8 +173,8 @@ class _Stored(Mapping[str, Binary]):
         except InvalidBinary as error:
             self._cache.discard(self._entry)
             raise ToolError(
-                f"{self._file}: what was known of it is damaged on disk ({error})",
-                hint="It was removed from the cache: run the command again.",
+                f"{self._file}: its entry in the cache is damaged ({error})",
+                hint="Run the command again: the entry was removed.",
             ) from None
 
     def __contains__(self, path: object) -> bool:

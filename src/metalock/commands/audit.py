@@ -57,9 +57,15 @@ def audit_command(
     metalock audit --grid tensorflow-metal --platform osx-arm64
     """
     if output is not None and grid is None:
-        raise UsageError("--output goes with --grid: the result of a lock is stored in audit.json next to it")
+        raise UsageError(
+            "--output needs --grid: the result of a lock is stored in audit.json next to it",
+            hint="Leave out --output, or add --grid PLUGIN.",
+        )
     if grid is not None and (envs or len(platforms) > 1):
-        raise UsageError("--grid takes one --platform and no --env: it compares releases, not locks")
+        raise UsageError(
+            "--grid takes one --platform and no --env: it compares releases, not locks",
+            hint="Leave out --env, and run the command once for each platform.",
+        )
     refuse_together({"--grid": grid, "--again": again})
     if grid is not None:
         return show_grid(

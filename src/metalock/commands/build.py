@@ -90,18 +90,24 @@ def build_command(
     own = this_platform(platform)
     if checked is not None:
         if prefix or backend or python or keep_failed:
-            raise UsageError("--check goes with none of --prefix, --backend, --python, --keep-failed")
+            raise UsageError(
+                "--check cannot be used with --prefix, --backend, --python or --keep-failed",
+                hint="--check builds nothing: leave these options out.",
+            )
         place = checked.resolve()
         chosen = choose(workspace, env, own) if env else choose_for(workspace, place, own)
         return show_check(place, chosen, workspace.records(), as_json=as_json)
     if env is None:
         raise UsageError(
             "ENV is missing",
-            hint="`metalock list` shows the environments; --check PREFIX finds the one that fits.",
+            hint="Run `metalock list` to see the environments, or check an existing one with --check PREFIX.",
         )
     kind = Backend(backend) if backend else (Backend.VENV if python else Backend.CONDA)
     if python is not None and kind is Backend.CONDA:
-        raise UsageError("--python goes with --backend venv: the conda part brings its own interpreter")
+        raise UsageError(
+            "--python needs --backend venv: the conda part brings its own interpreter",
+            hint="Use --backend venv, or leave out --python.",
+        )
     chosen = choose(workspace, env, own)
     if chosen.note:
         say(chosen.note)

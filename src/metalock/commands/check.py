@@ -39,7 +39,8 @@ def check_command(
     """Check matrix.toml against envs/ and the package index; exit with 1 if there are findings.
 
     \b
-    Files   what is stale, edited by hand, or not in the matrix; evidence that is not valid
+    Files   what is stale, edited by hand, or not in the matrix; evidence
+            that is not valid
     Pins    in cells that are not locked: do they agree with each other and with
             the wheels' metadata?
     Index   packages called unavailable that have appeared; locked wheels that

@@ -49,7 +49,7 @@ EVERYTHING = "*"
     "--offline",
     is_flag=True,
     help="Solve without the conda channel, from the records in the committed locks. "
-    "The pip part uses its index or, if that can't be reached, uv's cache.",
+    "The pip part uses its index or, if that cannot be reached, uv's cache.",
 )
 @click.option(
     "--jobs", type=click.IntRange(min=1), help="Resolutions at the same time.  [default: number of cores]"

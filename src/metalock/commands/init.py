@@ -19,5 +19,6 @@ def init_command(folder: Path) -> int:
 
     for path in write_starter(folder):
         say(f"wrote {path}")
-    say("next: metalock list, then metalock env")
+    where = "" if folder == Path() else f"in {folder}, "
+    say(f"next: {where}run `metalock list`, then `metalock env`")
     return 0

@@ -22,7 +22,7 @@ from metalock.errors import NothingSelectedError, UsageError
 from metalock.matrix.expand import select
 from metalock.matrix.model import Cell
 from metalock.overview.query import NEEDS, EnvStatus, Filter, ask, reasons, to_json, to_rows, to_text
-from metalock.overview.readme import has_table, to_markdown, with_table
+from metalock.overview.readme import BEGIN, END, has_table, to_markdown, with_table
 from metalock.platforms import Platform
 from metalock.workspace import open_workspace
 
@@ -81,7 +81,10 @@ def list_command(
     question = Filter(platforms=platforms, pythons=pythons, needs=needs, macos=macos, glibc=glibc)
     answer = ask(select(cells, envs=envs), question)
     if not answer:
-        raise NothingSelectedError("no environment matches all filters")
+        raise NothingSelectedError(
+            "no environment matches all filters",
+            hint="Leave out a filter, or run `metalock list` to see all environments.",
+        )
     if markdown:
         out(to_markdown(answer, known))
         return 0
@@ -103,7 +106,8 @@ def update_table(path: Path, cells: list[Cell], known: dict[str, EnvStatus]) -> 
     text = read_text(path)
     if not has_table(text):
         raise UsageError(
-            f"{path} has no markers for the table", hint="They are HTML comments; see docs/design.md."
+            f"{path} has no markers for the table",
+            hint=f"Add the lines {BEGIN} and {END} where the table belongs.",
         )
     changed = write_text(path, with_table(text, cells, known))
     say(f"{path}: {'table written' if changed else 'table up to date'}")

@@ -18,9 +18,13 @@ from metalock.workspace import open_workspace
 @with_matrix
 @click.argument("prefix", type=click.Path(file_okay=False, exists=True, path_type=Path))
 @click.option(
-    "--env", metavar="NAME", help="The environment it was built from.  [default: the folder's name]"
+    "--env", metavar="NAME", help="The environment that PREFIX was built from.  [default: the folder's name]"
 )
-@click.option("--platform", type=PlatformType(), help="[default: this machine's]")
+@click.option(
+    "--platform",
+    type=PlatformType(),
+    help="The platform of the lock.  [default, and the only one possible: this machine's]",
+)
 @click.option("--only", multiple=True, metavar="AREA", help="Try only this area or capability; repeatable.")
 @click.option("--record", is_flag=True, help="Write the result to smoke.json next to the lock.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -49,11 +53,19 @@ def smoke_command(
     from metalock.smoke.setup import SmokeRequest
 
     if only and record:
-        raise UsageError("--record goes without --only: evidence is about the whole contract")
+        raise UsageError(
+            "--record cannot be used with --only: evidence is about the whole contract",
+            hint="Leave out one of them.",
+        )
     workspace = open_workspace(matrix_file)
     prefix = prefix.absolute()
-    name = env or prefix.name
-    (cell,) = select(workspace.cells(), platforms=(this_platform(platform),), envs=(name,))
+    cells = list(workspace.cells())
+    if env is None and prefix.name not in {cell.env for cell in cells}:
+        raise UsageError(
+            f"no environment of the matrix is named {prefix.name!r}, as the folder is",
+            hint="Name the environment that it was built from with --env; `metalock list` shows all.",
+        )
+    (cell,) = select(cells, platforms=(this_platform(platform),), envs=(env or prefix.name,))
     lock = workspace.state(cell).lock
     if lock is None:
         raise UsageError(f"{cell.name} is not locked", hint="Run `metalock env` to lock it.")

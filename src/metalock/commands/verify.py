@@ -34,7 +34,7 @@ from metalock.workspace import open_workspace
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="How many environments at the same time.",
+    help="How many environments to try at the same time.",
 )
 @click.option("--keep", is_flag=True, help="Leave the environments in .envs/ next to the matrix.")
 @exits_with_its_code
@@ -57,7 +57,7 @@ def verify_command(
 
     \b
     metalock verify --env tf2.18-py3.11
-    metalock verify --backend venv --python /usr/bin/python3.11 --env tf2.18-py3.11
+    metalock verify --env tf2.18-py3.11 --backend venv --python /usr/bin/python3
     """
     from metalock.prefix.choose import PREFIXES, this_platform
     from metalock.prefix.model import Backend
@@ -68,7 +68,10 @@ def verify_command(
     cells = require_available(select(workspace.cells(), platforms=own, envs=envs))
     kind = Backend(backend) if backend else (Backend.VENV if pythons else Backend.CONDA)
     if pythons and kind is Backend.CONDA:
-        raise UsageError("--python goes with --backend venv: the conda part brings its own interpreter")
+        raise UsageError(
+            "--python needs --backend venv: the conda part brings its own interpreter",
+            hint="Use --backend venv, or leave out --python.",
+        )
     options = VerifyOptions(
         backend=kind,
         pythons=interpreters_for(cells, pythons) if kind is Backend.VENV else {},

@@ -75,7 +75,7 @@ def find_wheels(index: PackageIndex, locks: Sequence[Lock], reporter: Reporter) 
     packages = sorted({package for lock in locks for package in lock.pip}, key=lambda p: (p.file, p.sha256))
     urls: dict[str, str] = {}
     faults: list[str] = []
-    reporter.start("looking wheels up", len(packages))
+    reporter.start("looking up wheels", len(packages))
     try:
         for package in packages:
             entry = index.find(package)

@@ -153,15 +153,22 @@ class Locker:
         return self._solver
 
     def _wheels(self, request: PipRequest, held: Mapping[str, str]) -> tuple[ResolvedWheel, ...]:
-        """Resolve with the index; if that fails, and the channel is not used either, with uv's cache."""
+        """Resolve with the index; if that fails, and the channel is not used either, with uv's cache.
+
+        Raises the error of the index if the cache does not have the packages.
+        """
         try:
             return self._pip.resolve(request, held)
-        except FetchError:
+        except FetchError as error:
             with self._mutex:
                 offline = self._conda().is_offline
             if not offline:
                 raise
-            return self._pip.resolve(request, held, from_cache=True)
+            try:
+                return self._pip.resolve(request, held, from_cache=True)
+            except FetchError:
+                text = f"{error}\n  uv's cache does not have all of the packages either"
+                raise FetchError(text, hint=error.hint) from None
 
 
 def _hashes(packages: Iterable[CondaPackage]) -> tuple[str, ...]:
@@ -201,17 +208,26 @@ def _both_install(name: str, pip_version: str, conda_version: str) -> Unsolvable
 def open_conda_solver(
     workspace: Workspace, settings: Settings, *, offline: bool, reporter: Reporter
 ) -> CondaSolver:
-    """Return a solver for the channels; offline, or if they do not answer, one for the records in locks."""
+    """Return a solver for the channels; offline, or if they do not answer, one for the records in locks.
+
+    Raises `FetchError` if the channels do not answer and no lock has records.
+    """
     solver = ChannelSolver(settings, settings.cache / "repodata", reporter)
+    known = [package for _, lock in workspace.locks() for package in lock.conda]
     if not offline:
         channel = solver.unreachable(workspace.matrix.channels)
         if channel is None:
             return solver
+        if not known:
+            raise FetchError(
+                f"conda channel {channel} cannot be reached, and no lock in envs/ has records to solve from",
+                hint="Check the network, CONDA_CHANNEL_ALIAS and .condarc, and run the command again.",
+            )
         reporter.note(
             f"conda channel {channel} cannot be reached: solving as with --offline, "
             "from the records that the locks in envs/ hold"
         )
-    return RecordSolver(settings, (package for _, lock in workspace.locks() for package in lock.conda))
+    return RecordSolver(settings, known)
 
 
 def make_locker(

@@ -86,5 +86,8 @@ def require_available(cells: Sequence[Cell]) -> list[Cell]:
     available = [cell for cell in cells if cell.unavailable is None]
     if not available:
         reasons = "; ".join(f"{cell.name}: {cell.unavailable}" for cell in cells)
-        raise NothingSelectedError(f"nothing to lock: {reasons}")
+        raise NothingSelectedError(
+            f"nothing selected, unavailable: {reasons}",
+            hint="Run `metalock list` to see which environments are available.",
+        )
     return available

@@ -164,9 +164,10 @@ def to_rows(
 def _verified(standing: str, known: EnvStatus | None) -> str:
     """Return how a valid lock was tested, or the state of one that is not valid."""
     if known is None or known.tier is None:
-        return standing
-    tiers = f"{known.audit.words}; {known.trial.short}"
-    return tiers if standing == CURRENT else f"{standing}; {tiers}"
+        return f"lock {standing}"
+    audit = f"audit {known.audit.words}" if known.audit.is_stale else known.audit.words
+    tiers = f"{audit}; {known.trial.short}"
+    return tiers if standing == CURRENT else f"lock {standing}; {tiers}"
 
 
 def to_text(rows: Sequence[tuple[str, ...]]) -> str:

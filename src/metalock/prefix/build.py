@@ -182,7 +182,9 @@ def _conda(site: _Site) -> None:
 
 def _pip_part(site: _Site, wheels: list[PipPackage]) -> None:
     size = sum(wheel.size for wheel in wheels) / 1e6
-    with stretch(site.reporter, f"pip part: {len(wheels)} wheels, {size:.0f} MB less what uv's cache has"):
+    with stretch(
+        site.reporter, f"pip part: {len(wheels)} wheels, {size:.0f} MB, less if uv's cache has some"
+    ):
         install_wheels(
             wheels,
             python_of(site.request.prefix),
