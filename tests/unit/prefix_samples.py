@@ -75,7 +75,8 @@ def make_venv(prefix: Path, python: str = "3.11.2", key: str = "version_info") -
     (prefix / "bin").mkdir(parents=True)
     (prefix / "bin" / "python").symlink_to(base)
     (prefix / "bin" / "python3.11").symlink_to("python")
-    (prefix / "pyvenv.cfg").write_text(f"home = {base.parent}\n{key} = {python}\n")
+    settings = f"home = {base.parent}\n{key} = {python}\ninclude-system-site-packages = false\n"
+    (prefix / "pyvenv.cfg").write_text(settings)
     for name, version in expected_distributions(LOCK, Backend.VENV).items():
         install(prefix, name, version)
     return prefix

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -99,6 +100,78 @@ def test_a_venv_that_lets_other_packages_in(prefix: Path) -> None:
     with (prefix / "pyvenv.cfg").open("a") as file:
         file.write("include-system-site-packages = True\n")
     assert found_in(prefix) == [("B005", str(prefix))]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " Include-System-Site-Packages=TRUE\n", "a\x0cinclude-system-site-packages = false\n"],
+    ids=["not stated", "other spelling", "no line of its own"],
+)
+def test_a_venv_that_does_not_keep_other_packages_out(prefix: Path, text: str) -> None:
+    make_venv(prefix)
+    stated = (prefix / "pyvenv.cfg").read_text()
+    (prefix / "pyvenv.cfg").write_text(stated.replace("include-system-site-packages = false\n", text))
+    assert found_in(prefix) == [("B005", str(prefix))]
+
+
+def test_a_venv_with_two_homes(prefix: Path) -> None:
+    make_venv(prefix)
+    stated = (prefix / "pyvenv.cfg").read_text()
+    (prefix / "pyvenv.cfg").write_text(f"home = {prefix.parent}/elsewhere\n{stated}")
+    assert details(prefix)["B005"] == "not the interpreter that pyvenv.cfg names: bin/python, bin/python3.11"
+
+
+@pytest.mark.parametrize("name", ["python2", "python3.9", "python3.13t"])
+def test_a_program_with_the_name_of_another_interpreter(prefix: Path, name: str) -> None:
+    make_venv(prefix)
+    put(prefix, f"bin/{name}", b"another program")
+    assert details(prefix) == {"B005": f"not the interpreter that pyvenv.cfg names: bin/{name}"}
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=list(MAKERS))
+@pytest.mark.parametrize("folder", ["bin", "lib", "lib/python3.11"])
+def test_a_folder_that_is_a_link_within_the_environment(
+    prefix: Path, make: Callable[[Path], Path], folder: str
+) -> None:
+    """The search does not follow links, so what is behind one is in no record."""
+    make(prefix)
+    (prefix / "share").mkdir()
+    (prefix / folder).rename(prefix / "share" / "moved")
+    (prefix / folder).symlink_to(prefix / "share" / "moved")
+    put(prefix, f"{SITE}/sitecustomize.py")
+    assert f"in no package's record: {folder}" in details(prefix)["B008"]
+
+
+def test_a_linked_folder_of_activation_scripts(prefix: Path) -> None:
+    make_conda(prefix)
+    put(prefix, "share/conda/activate.d/more.sh")
+    (prefix / "etc").mkdir()
+    (prefix / "etc" / "conda").symlink_to("../share/conda")
+    assert details(prefix) == {"B008": "in no package's record: etc/conda"}
+
+
+def test_links_that_tools_make(prefix: Path) -> None:
+    make_venv(prefix)
+    (prefix / "lib64").symlink_to("lib")
+    assert found_in(prefix) == []
+
+
+def test_a_script_of_entry_points_that_the_wheel_did_not_bring(prefix: Path) -> None:
+    make_venv(prefix)
+    info = f"{SITE}/numpy-2.0.2.dist-info"
+    put(prefix, f"{info}/entry_points.txt", b"[console_scripts]\nls = numpy:run\n")
+    put(prefix, "bin/ls", b"print()\n")
+    with (prefix / info / "RECORD").open("a") as file:
+        file.write(record_lines([entry("../../../bin/ls", b"print()\n")]))
+    assert found_in(prefix) == [("B007", "numpy")]
+
+
+def test_two_records_of_a_conda_package(prefix: Path) -> None:
+    make_conda(prefix)
+    put(prefix, f"{SITE}/sitecustomize.py")
+    table = {**PYTHON.record, "files": [f"{SITE}/sitecustomize.py"]}
+    put(prefix, "conda-meta/a.json", json.dumps(table).encode())
+    assert details(prefix) == {"B003": "has 2 records in conda-meta"}
 
 
 def test_other_missing_and_extra_wheels(prefix: Path) -> None:

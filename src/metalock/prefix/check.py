@@ -65,6 +65,9 @@ def not_compared(lock: Lock, found: Prefix, records: Mapping[str, str]) -> list[
 
 def _check_conda(lock: Lock, found: Prefix) -> Iterator[Finding]:
     installed = {record.name: record for record in found.conda}
+    for name, count in Counter(record.name for record in found.conda).items():
+        if count > 1:
+            yield _finding(CheckRule.EXTRA, name, f"has {count} records in conda-meta")
     for package in lock.conda:
         record = installed.pop(package.name, None)
         if record is None:

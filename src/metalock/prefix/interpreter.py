@@ -10,13 +10,14 @@ from pathlib import Path
 
 from metalock.findings import CheckRule, Finding
 from metalock.lock.model import Lock
-from metalock.platforms import minor_of, parse_release
+from metalock.platforms import parse_release
 from metalock.prefix.model import Backend
 from metalock.prefix.read import Prefix, python_of, read_venv
 
-_KEY = re.compile(r"^(home|executable|base-executable)\s*=\s*(/.*?)\s*$", re.MULTILINE)
-_SYSTEM_SITE = re.compile(r"^include-system-site-packages\s*=\s*true\s*$", re.MULTILINE | re.IGNORECASE)
+_SYSTEM_SITE = "include-system-site-packages"
 _NAMES = ("python", "python3", "python{minor}")
+PROGRAM = re.compile(r"python(\d+(\.\d+)?t?)?")
+"""The names of interpreters in the `bin` folder of a venv."""
 
 
 def check_interpreter(lock: Lock, found: Prefix) -> Iterator[Finding]:
@@ -28,8 +29,8 @@ def check_interpreter(lock: Lock, found: Prefix) -> Iterator[Finding]:
         return
     if found.python is None or parse_release(found.python) != parse_release(lock.python):
         yield _finding(found, f"Python {found.python or 'of unknown version'}, the lock has {lock.python}")
-    if _SYSTEM_SITE.search(read_venv(found.path)):
-        yield _finding(found, "pyvenv.cfg has include-system-site-packages = true, which a build never sets")
+    if _sees_system_site(found.path):
+        yield _finding(found, f"pyvenv.cfg lacks {_SYSTEM_SITE} = false: the base's packages can be imported")
     bases = base_interpreters(found.path)
     others = [path.name for path in _executables(found) if path.exists() and not _is_base(path, bases)]
     if others:
@@ -38,7 +39,10 @@ def check_interpreter(lock: Lock, found: Prefix) -> Iterator[Finding]:
 
 def base_interpreters(prefix: Path) -> frozenset[str]:
     """Return the files that a venv's interpreter may be, by its pyvenv.cfg, with links resolved."""
-    keys = {key: Path(value) for key, value in _KEY.findall(read_venv(prefix))}
+    keys: dict[str, Path] = {}
+    for key, value in _settings(prefix):
+        if value.startswith("/"):
+            keys.setdefault(key, Path(value))  # Python takes the first `home`
     paths = [keys[key] for key in ("executable", "base-executable") if key in keys]
     if "home" in keys:
         minor = re.search(r"^version(?:_info)?\s*=\s*(\d+\.\d+)", read_venv(prefix), re.MULTILINE)
@@ -47,10 +51,21 @@ def base_interpreters(prefix: Path) -> frozenset[str]:
     return frozenset(os.path.realpath(path) for path in paths if path.exists())
 
 
-def _executables(found: Prefix) -> Iterator[Path]:
-    minor = minor_of(found.python or "3")
-    for name in _NAMES:
-        yield found.path / "bin" / name.format(minor=minor)
+def _settings(prefix: Path) -> Iterator[tuple[str, str]]:
+    """Yield the keys and values of pyvenv.cfg as Python reads them."""
+    for line in re.split(r"[\r\n]+", read_venv(prefix)):
+        key, equals, value = line.partition("=")
+        if equals:
+            yield key.strip().lower(), value.strip()
+
+
+def _sees_system_site(prefix: Path) -> bool:
+    """Return whether Python adds the site-packages of the base: also where pyvenv.cfg does not say."""
+    return dict(_settings(prefix)).get(_SYSTEM_SITE, "true").lower() == "true"
+
+
+def _executables(found: Prefix) -> list[Path]:
+    return sorted(path for path in (found.path / "bin").glob("python*") if PROGRAM.fullmatch(path.name))
 
 
 def _is_base(path: Path, bases: frozenset[str]) -> bool:

@@ -67,7 +67,7 @@ def read_installed(distribution: Distribution, prefix: Path) -> Installed:
         paths=frozenset(prefix_path(entry.path, site) for entry in inside),
         stated=stated,
         faults=tuple(faults),
-        digest=installed_digest(inside, script_names(_entry_points(info))),
+        digest=installed_digest(inside, script_names(_entry_points(info, inside))),
     )
 
 
@@ -81,7 +81,10 @@ def _unreadable(distribution: Distribution, fault: str) -> Installed:
     )
 
 
-def _entry_points(info: Path) -> str:
+def _entry_points(info: Path, entries: Iterable[Entry]) -> str:
+    """Return the text of `entry_points.txt`, or nothing if the wheel did not bring one."""
+    if all(entry.path != f"{info.name}/entry_points.txt" for entry in entries):
+        return ""
     try:
         return read_bytes(info / "entry_points.txt").decode("utf-8", "replace")
     except UnreadableFileError:

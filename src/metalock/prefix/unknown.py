@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from metalock.prefix.interpreter import base_interpreters
+from metalock.prefix.interpreter import PROGRAM, base_interpreters
 from metalock.prefix.model import Backend
 from metalock.prefix.read import Prefix
 
@@ -23,7 +23,10 @@ _MODULE = re.compile(r".*(\.pyc?|\.pth|\.egg|\.egg-link|\.zip)")
 _STARTUP = re.compile(r"lib/python\d+\.zip|.*\._pth")
 """What an interpreter has on its path, or reads, before site-packages."""
 _ACTIVATION = "etc/conda/"
-_PYTHON = re.compile(r"bin/python(\d+(\.\d+)?t?)?")
+_LINKED = re.compile(r"bin|etc(/conda)?|lib(64)?(/python\d+\.\d+[a-z]*)?|libexec|sbin")
+"""Folders that are not searched if they are links, and what is in them counts."""
+_SAME = {"lib64": "lib", "sbin": "bin"}
+"""Links from one searched folder to another, which tools make."""
 _OF_VENVS = re.compile(
     r"bin/([aA]ctivate(\.(bat|csh|fish|nu|ps1|xsh))?|Activate\.ps1|activate_this\.py|deactivate\.(bat|nu)|pydoc\.bat)"
     r"|lib/python\d+\.\d+/site-packages/_virtualenv\.(py|pth)"
@@ -55,6 +58,8 @@ def find_unknown(found: Prefix, accounted: set[str]) -> Unknown:
                 continue
             if target != root and not target.startswith(f"{root}/"):
                 unknown.links.append(path)
+                continue
+            if target == f"{root}/{_SAME.get(path)}":
                 continue
         if path not in accounted and _counts(path, is_link=is_link) and not (is_venv and _is_of_venv(path)):
             unknown.files.append(path)
@@ -88,10 +93,13 @@ def _counts(path: str, *, is_link: bool) -> bool:
     """Return whether Python, the loader or a shell would pick the file up."""
     if (path.endswith(".pyc") and "/__pycache__/" in path) or path.endswith("/.DS_Store"):
         return False
+    if is_link and _LINKED.fullmatch(path):
+        return True
     if path.startswith(("bin/", _ACTIVATION)) or _LIBRARY.fullmatch(path) or _STARTUP.fullmatch(path):
         return True
     return bool(_IN_PYTHON.fullmatch(path)) and (is_link or bool(_MODULE.fullmatch(path)))
 
 
 def _is_of_venv(path: str) -> bool:
-    return bool(_OF_VENVS.fullmatch(path) or _PYTHON.fullmatch(path))
+    folder, _, name = path.rpartition("/")
+    return bool(_OF_VENVS.fullmatch(path)) or (folder == "bin" and bool(PROGRAM.fullmatch(name)))
