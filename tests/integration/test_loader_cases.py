@@ -184,6 +184,14 @@ def gcc_version(site: Site) -> None:
     _system_version(site, "libgcc_s.so.1", "GCC_99.0.0")
 
 
+def version_of_another_library(site: Site) -> None:
+    _system_version(site, "libm.so.6", "GLIBCXX_3.4")
+
+
+def glibc_version_of_another_library(site: Site) -> None:
+    _system_version(site, "libgcc_s.so.1", "GLIBC_2.2.5")
+
+
 def ordinary_symbol(site: Site) -> None:
     site.shared(PLUGIN, "int frobnicate(void); int plugin(void) { return frobnicate(); }")
 
@@ -234,6 +242,21 @@ def big_endian(site: Site) -> None:
 def other_system(site: Site) -> None:
     site.shared(PLUGIN, EMPTY)
     site.patch(PLUGIN, 7, b"\x09")
+
+
+def other_abi_version(site: Site) -> None:
+    site.shared(PLUGIN, EMPTY)
+    site.patch(PLUGIN, 8, b"\x01")
+
+
+def other_abi_version_of_gnu(site: Site) -> None:
+    site.shared(PLUGIN, EMPTY)
+    site.patch(PLUGIN, 7, b"\x03\x09")
+
+
+def padding_of_the_header(site: Site) -> None:
+    site.shared(PLUGIN, EMPTY)
+    site.patch(PLUGIN, 9, b"\x01")
 
 
 def other_machine(site: Site) -> None:
@@ -328,6 +351,24 @@ def runpath_in_between(site: Site) -> None:
     _chain(site, "--disable-new-dtags", "-Wl,--enable-new-dtags,-rpath,/nowhere")
 
 
+def run_path_that_only_begins_like_origin(site: Site) -> None:
+    site.shared("plugin/more/libown.so", OWN)
+    site.links(USES_OWN, "plugin/more/libown.so", rpath="$ORIGINmore")
+
+
+def filter_of_a_library_that_is_missing(site: Site) -> None:
+    site.shared(PLUGIN, OWN, "-Wl,--filter=libnowhere.so.1")
+
+
+def auxiliary_filter(site: Site) -> None:
+    site.shared(PLUGIN, OWN, "-Wl,--auxiliary=libnowhere.so.1")
+
+
+def filter_of_a_library(site: Site) -> None:
+    site.shared("plugin/libown.so", OWN)
+    site.shared(PLUGIN, EMPTY, "-Wl,--filter=libown.so", "-Wl,-rpath,$ORIGIN")
+
+
 def renamed_link(site: Site) -> None:
     """An installer writes a link of a wheel as a text with the link's target."""
     site.shared("plugin/libown.so.1", OWN, "-Wl,-soname,libown.so")
@@ -413,12 +454,15 @@ REFUSED: list[Callable[[Site], None]] = [
     nothing_to_load, no_dynamic_section, hidden_by_rtld_local, runpath_serves_its_own_file,
     renamed_link, position_dependent_program, position_independent_program, linked_program,
     not_for_dlopen, no_hash_table, versions_are_gone, runpath_in_between,
+    version_of_another_library, glibc_version_of_another_library, other_abi_version,
+    other_abi_version_of_gnu, padding_of_the_header, run_path_that_only_begins_like_origin,
+    filter_of_a_library_that_is_missing,
 ]  # fmt: skip
 LOADED: list[Callable[[Site], None]] = [
     soname_is_not_loaded, version_is_defined, versions_are_gone_but_there_is_a_table, cut_off_in_the_sections,
     thread_local,    indirect_function, weak_undefined, seen_by_rtld_global, linked_to_what_is_loaded,
     rpath_serves_what_is_below,    interpreter_in_a_library, sysv_hash_table, executable_stack,
-    text_relocation,
+    text_relocation, auxiliary_filter, filter_of_a_library,
     wrong_machine_first_on_the_path, libc_function_without_libc, python_function, circle,
 ]  # fmt: skip
 

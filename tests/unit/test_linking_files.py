@@ -182,19 +182,22 @@ def test_elf_runpath_serves_its_own_binary_alone(top: Binary, middle: Binary) ->
 
 
 @pytest.mark.parametrize(
-    ("version", "floor", "defined"),
+    ("name", "version", "floor", "defined"),
     [
-        ("GLIBCXX_3.4.22", (2, 28), True),
-        ("GLIBCXX_3.4.30", (2, 28), False),
-        ("GLIBCXX_3.4.30", (2, 35), True),
-        ("GLIBCXX_3.4.99", (2, 40), False),
-        ("CXXABI_1.3.13", (2, 28), False),
-        ("GCC_7.0.0", (2, 17), False),
-        ("ZLIB_1.2.9", (2, 28), True),
+        ("libstdc++.so.6", "GLIBCXX_3.4.22", (2, 28), True),
+        ("libstdc++.so.6", "GLIBCXX_3.4.30", (2, 28), False),
+        ("libstdc++.so.6", "GLIBCXX_3.4.30", (2, 35), True),
+        ("libstdc++.so.6", "GLIBCXX_3.4.99", (2, 40), False),
+        ("libstdc++.so.6", "CXXABI_1.3.13", (2, 28), False),
+        ("libgcc_s.so.1", "GCC_7.0.0", (2, 17), False),
+        ("libz.so.1", "ZLIB_1.2.9", (2, 28), True),
+        ("libm.so.6", "GLIBC_2.17", (2, 28), True),
+        ("libstdc++.so.6", "ZLIB_1.2.9", (2, 28), False),
+        ("libm.so.6", "GLIBCXX_3.4.22", (2, 28), False),
+        ("libgcc_s.so.1", "GLIBC_2.17", (2, 28), False),
     ],
 )
-def test_elf_version_of_a_system_library(version: str, floor: Version, *, defined: bool) -> None:
-    name = "libstdc++.so.6"
+def test_elf_version_of_a_system_library(name: str, version: str, floor: Version, *, defined: bool) -> None:
     user = replace(elf(libraries=[name]), needed_versions=(NeededVersion(library=name, version=version),))
     found = linux({SO_PLUGIN: user}, floor=floor).missing(SO_PLUGIN)
     assert found.versions == (() if defined else (f"{version} of {name}",))

@@ -187,7 +187,7 @@ class Images:
                 continue
             image = self._binaries.get(found.path or "")
             if found.path is None:
-                missing = not self._system.defines(needed.version)
+                missing = not self._system.defines(needed.library, needed.version)
             else:
                 missing = image is not None and not _defines(image, needed.version)
             if missing:

@@ -154,8 +154,9 @@ def _placed(place: str, user: str, form: Format) -> Iterator[str]:
     if place.startswith("/"):
         yield posixpath.normpath(place)
     for origin in _ORIGINS[form]:
-        if place.startswith(origin):
-            inside = place.removeprefix(origin).lstrip("/")
+        rest = place.removeprefix(origin)
+        if rest != place and rest[:1] in ("", "/"):
+            inside = rest.lstrip("/")
             path = posixpath.normpath(posixpath.join(posixpath.dirname(user), inside))
             if not path.startswith("../"):
                 yield path

@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 _PYTHON = re.compile(r"_{0,3}Py[A-Z_]\w*")
 _FRAMEWORK = re.compile(r"/System/Library/Frameworks/(\w+)\.framework/(?:Versions/\w+/)?\1")
 _MACOS = ("/usr/lib/", "/System/")
+_OWNERS = {
+    "GLIBCXX": "libstdc++.so.6",
+    "CXXABI": "libstdc++.so.6",
+    "GCC": "libgcc_s.so.1",
+    "LIBATOMIC": "libatomic.so.1",
+    "ZLIB": "libz.so.1",
+}
+"""Which library of Linux defines the symbol versions that begin like this; those of glibc have several."""
 
 
 @cache
@@ -60,11 +68,14 @@ class System:
             return True
         return None
 
-    def defines(self, version: str) -> bool:
-        """Return whether the libraries of a Linux machine define the symbol version.
+    def defines(self, library: str, version: str) -> bool:
+        """Return whether that library of a Linux machine defines the symbol version.
 
         Those of glibc count whatever the floor is: rule A301 compares them with it.
         """
+        kind = version.partition("_")[0]
+        if _OWNERS.get(kind, library) != library or (kind == "GLIBC" and library in _OWNERS.values()):
+            return False
         return version in _table()["linux"]["glibc"] or version in _versions(self.floor)
 
     def exports(self, name: str, linked: Collection[str]) -> bool:

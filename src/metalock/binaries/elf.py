@@ -72,6 +72,8 @@ def needed(head: View) -> list[range] | None:
 _NEEDED, _PLT_SIZE, _HASH, _STRINGS, _SYMBOLS, _RELA, _RELA_SIZE = 1, 2, 4, 5, 6, 7, 8
 _STRINGS_SIZE, _SONAME, _RPATH, _REL, _REL_SIZE, _PLT_KIND, _PLT = 10, 14, 15, 17, 18, 20, 23
 _RUNPATH, _GNU_HASH, _VERSYM, _FLAGS_1 = 29, 0x6FFF_FEF5, 0x6FFF_FFF0, 0x6FFF_FFFB
+_FILTER = 0x7FFF_FFFF
+"""The library that has the symbols in place of this one; ld.so has to find it."""
 _NO_OPEN, _PIE = 0x40, 0x0800_0000  # DF_1_*
 _VERDEF, _VERDEF_COUNT, _VERNEED, _VERNEED_COUNT = range(0x6FFF_FFFC, 0x7000_0000)
 _DYNAMIC_ENTRY = Struct("<qQ")
@@ -147,7 +149,7 @@ def read(image: Image, size: int | None, *, imports: bool) -> Binary:
         system="linux",
         floor=_glibc(needs.values()),
         name=next(iter(dynamic.texts(_SONAME)), None),
-        libraries=tuple(Library(name=name) for name in dynamic.texts(_NEEDED)),
+        libraries=tuple(Library(name=name) for tag in (_NEEDED, _FILTER) for name in dynamic.texts(tag)),
         rpaths=dynamic.paths(_RPATH),
         runpaths=dynamic.paths(_RUNPATH),
         needed_versions=tuple(sorted(set(needs.values()))),

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MAGIC = b"\x7fELF"
-HEADER = Struct("<4x5B7x2HI8xQ14x2H6x")
+HEADER = Struct("<4x5B7s2HI8xQ14x2H6x")
 _CLASS_64, _LITTLE_ENDIAN, _CURRENT = 2, 1, 1
 _SYSTEMS = {0, 3}
 """`ELFOSABI_SYSV` and `ELFOSABI_GNU`, the two that glibc takes."""
+_ABI_VERSIONS = {0: 1, 3: 2}
+"""How many versions of each of them every glibc takes."""
 _PROGRAM_HEADER = Struct("<2I2Q8x2Q8x")
 LOAD, DYNAMIC, _EXECUTABLE = 1, 2, 0x1
 _PAGE = 0x1000
@@ -40,13 +42,16 @@ class Segment:
 
 def header(start: View) -> tuple[str, FileType, range]:
     """Return the machine, the file type, and the place of the program headers."""
-    width, order, version, system, _, file_type, machine, again, table_at, size, count = start.unpack(HEADER)
+    width, order, version, system, abi, rest, *values = start.unpack(HEADER)
+    file_type, machine, again, table_at, size, count = values
     if (width, order) != (_CLASS_64, _LITTLE_ENDIAN):
         raise start.fail("only 64-bit little-endian ELF files are read", len(MAGIC))
     if (version, again) != (_CURRENT, _CURRENT):
         raise start.fail(f"ELF version {version}, {again}", 6)
     if system not in _SYSTEMS:
         raise start.fail(f"is for another system (OS ABI {system})", 7)
+    if abi >= _ABI_VERSIONS[system] or any(rest):
+        raise start.fail(f"version {abi} of the ABI, and {rest.hex()} after it", 8)
     if count and size != _PROGRAM_HEADER.size:
         raise start.fail(f"program headers of {size} bytes", 54)
     table = range(table_at, table_at + count * _PROGRAM_HEADER.size)
