@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,8 +15,11 @@ from integration.servers import JSON_API, Answer, Site, serving
 from metalock.adapters import index as index_module
 from metalock.adapters.cache import Cache
 from metalock.adapters.index import IndexWheel, PackageIndex
+from metalock.adapters.waiting import INTERRUPTED
 from metalock.errors import FetchError
 
+SLOW = b"<!--" * 9000
+"""A page for which the parser needs seconds: it looks for the end of each comment in all that follows."""
 OLD, NEW = make_wheel("six", "1.0"), make_wheel("six", "2.0")
 
 
@@ -37,7 +42,7 @@ def forbid_parsing(patch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise AssertionError("parsed again")
 
-    patch.setattr(pypi_simple.ProjectPage, "from_response", fail)
+    patch.setattr(index_module, "_parsed", fail)
 
 
 def test_an_equal_page_is_not_parsed_again(
@@ -152,3 +157,26 @@ def test_a_newer_minor_version_is_read(site: Site, url: str, tmp_path: Path) -> 
 def test_a_cache_that_cannot_be_written_is_no_hindrance(url: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert wheels(url, tmp_path / "file")
+
+
+def test_a_page_that_takes_for_ever_to_read(
+    site: Site, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_module, "READ_LIMIT", 0.3)
+    site.put("/simple/six/", SLOW, "text/html")
+    with pytest.raises(FetchError, match=r"/simple/six/ is not a page .*not be read within 0 s"):
+        wheels(url, tmp_path)
+
+
+def test_an_interrupted_run_does_not_wait_for_a_page_to_be_read(site: Site, url: str, tmp_path: Path) -> None:
+    site.put("/simple/six/", SLOW, "text/html")
+    timer = threading.Timer(0.2, INTERRUPTED.set)
+    timer.start()
+    start = time.monotonic()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            wheels(url, tmp_path)
+    finally:
+        timer.cancel()
+        INTERRUPTED.clear()
+    assert time.monotonic() - start < 1.5

@@ -10,12 +10,11 @@ import pytest
 from audit_samples import facts
 from samples import locked_workspace
 
-from metalock.audit.facts import WheelFacts
 from metalock.audit.result import AUDIT_FILE
 from metalock.audit.run import audit_cells
-from metalock.audit.wheel_cache import WheelLibrary
+from metalock.audit.wheel_cache import Answer, WheelLibrary
 from metalock.checks.files import check_drift
-from metalock.errors import UnreadableWheelError, UsageError
+from metalock.errors import FetchError, UnreadableWheelError, UsageError
 from metalock.lock.model import PipPackage
 from metalock.matrix.expand import select
 from metalock.platforms import Platform
@@ -32,15 +31,22 @@ class Wheels:
         self.bad = set(bad)
         self.asked: list[str] = []
 
-    def facts(
-        self, packages: Iterable[PipPackage], _platform: Platform
-    ) -> Iterator[tuple[PipPackage, WheelFacts | UnreadableWheelError]]:
+    def facts(self, packages: Iterable[PipPackage], _platform: Platform) -> Iterator[Answer]:
         for package in packages:
             self.asked.append(package.file)
             if package.name in self.bad:
                 yield package, UnreadableWheelError(package.file, "is damaged")
             else:
                 yield package, facts(package.name, package.version, record=package.sha256[::-1])
+
+
+class Silent(Wheels):
+    """A library of twice as many wheels whose server does not answer."""
+
+    def facts(self, packages: Iterable[PipPackage], _platform: Platform) -> Iterator[Answer]:
+        for package in [*packages] * 2:
+            self.asked.append(package.file)
+            yield package, FetchError(f"{package.file}: timed out")
 
 
 @pytest.fixture
@@ -108,3 +114,10 @@ def test_a_damaged_table(workspace: Workspace) -> None:
     with pytest.raises(UsageError, match=r"records.json cannot be read: not JSON") as caught:
         audit(workspace, Wheels())
     assert caught.value.hint == "Restore it from git, or remove it and run `metalock audit --again`."
+
+
+def test_a_server_that_fails_is_not_asked_for_the_other_wheels(workspace: Workspace) -> None:
+    wheels = Silent()
+    with pytest.raises(FetchError, match="timed out"):
+        audit(workspace, wheels)
+    assert len(wheels.asked) == 1

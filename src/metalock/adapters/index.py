@@ -20,6 +20,7 @@ from packaging.version import InvalidVersion
 from metalock.adapters.cache import Cache
 from metalock.adapters.http import Answer, Client, IncompleteError
 from metalock.adapters.settings import INDEX_HINT
+from metalock.adapters.waiting import TooLongError, Wait, in_background
 from metalock.errors import FetchError, ToolError, redact
 from metalock.lock.model import PipPackage
 from metalock.platforms import Platform
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 JSON = "application/vnd.pypi.simple.v1+json"
 HTML = ("application/vnd.pypi.simple.v1+html", "text/html")
 ACCEPT = f"{JSON}, {HTML[0]}, {HTML[1]};q=0.01"
+READ_LIMIT = 60.0
+"""Seconds for reading one page: the time for some HTML grows with the square of its size."""
 PAGE_FORMAT = 2
 """The format of cached pages: after a change of it, all pages are parsed again."""
 
@@ -80,7 +83,7 @@ class PackageIndex:
         known = self._known(entry)
         if known.get("digest") == digest:
             return [IndexWheel(**row) for row in known["wheels"]]
-        wheels = _parsed(answer, name)
+        wheels = _parsed_in_time(answer, name)
         self._remember(entry, {"digest": digest, "wheels": [asdict(wheel) for wheel in wheels]})
         return wheels
 
@@ -140,6 +143,14 @@ def _entry(url: str) -> str:
 def _digest(answer: Answer) -> str:
     """Return the digest of all that the wheels are read from: links are relative to the page's address."""
     return sha256(f"{answer.url} {answer.kind} ".encode() + answer.body).hexdigest()
+
+
+def _parsed_in_time(answer: Answer, name: str) -> list[IndexWheel]:
+    """Return the wheels of a page; raise `FetchError` if it cannot be read, or not within `READ_LIMIT`."""
+    try:
+        return in_background(lambda: _parsed(answer, name), Wait(READ_LIMIT))
+    except TooLongError:
+        raise _not_a_page(answer, f"it could not be read within {READ_LIMIT:.0f} s") from None
 
 
 def _parsed(answer: Answer, name: str) -> list[IndexWheel]:

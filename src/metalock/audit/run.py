@@ -66,10 +66,11 @@ def _read_and_judge(
         groups.setdefault((cell.platform, cell.stack), []).append((cell, lock))
     for (platform, _), members in groups.items():
         packages = [package for _, lock in members for package in lock.pip]
-        answers = {package.sha256: answer for package, answer in library.facts(packages, platform)}
-        for answer in answers.values():
+        answers: dict[str, WheelFacts | MetalockError] = {}
+        for package, answer in library.facts(packages, platform):
             if isinstance(answer, MetalockError) and not isinstance(answer, UnreadableWheelError):
-                raise answer
+                raise answer  # at once: the next wheels may wait for the same server
+            answers[package.sha256] = answer
         _add_records(workspace, answers)
         for cell, lock in members:
             audit = audit_lock(lock, answers)
