@@ -34,11 +34,17 @@ def _exit_code() -> int:
         with suppress(OSError):
             os.write(2, b"interrupted\n")
         return 130
-    except (SystemExit, BrokenPipeError):  # of click, for help or usage that nobody reads
+    except (
+        SystemExit
+    ) as error:  # of click: 0 after shell completion, 1 if nobody reads its help
+        return 141 if error.code else 0
+    except BrokenPipeError:
         return 141
     except Exception as error:  # noqa: BLE001 - of an import or an option; commands handle their own
         from metalock.commands.ending import exit_code_of
 
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = "standard output or error"  # click prints help and usage
         return exit_code_of(error, debug="--debug" in sys.argv)
 
 

@@ -79,6 +79,23 @@ def test_a_full_disk_behind_stdout(folder: Path) -> None:
     assert (done.returncode, done.stderr) == (4, b"error: standard output: No space left on device\n")
 
 
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_a_full_disk_behind_help(folder: Path, option: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*METALOCK, option], cwd=folder, stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert done.returncode == 4
+    assert done.stderr == b"error: standard output or error: No space left on device\n"
+
+
+def test_completion_for_a_shell_is_not_a_closed_output(folder: Path) -> None:
+    environ = {**os.environ, "_METALOCK_COMPLETE": "zsh_source"}
+    done = subprocess.run([*METALOCK], cwd=folder, env=environ, capture_output=True, check=False)
+    assert b"compdef" in done.stdout
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_a_size_limit_names_the_file(folder: Path) -> None:
     done = subprocess.run(
         [*METALOCK, "answers", "--update", "page.md"],

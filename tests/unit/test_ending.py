@@ -11,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from metalock.adapters.console import OutputClosedError, out
+from metalock.adapters.console import OutputClosedError, TerminalReporter, out
 from metalock.cli import main
 from metalock.commands.ending import fault_line, report_address
 from metalock.commands.options import exits_with_its_code
@@ -138,3 +138,14 @@ def test_exit_codes_are_in_the_help_and_the_readme() -> None:
 def test_output_is_printable_on_any_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     out("a\x1b[2J\ud800\r\tb\nc")
     assert capsys.readouterr().out == "a\\x1b[2J\\ud800\\r\tb\nc\n"
+
+
+def test_output_next_to_a_bar_is_printable_on_any_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    reporter = TerminalReporter()
+    reporter.start("reading", 1)
+    reporter.advance("a.whl", "the server answered 403 \x1b]0;title\x07")
+    reporter.note("waiting for a\x1b[2J")
+    reporter.finish()
+    shown = capsys.readouterr().err
+    assert "a.whl: the server answered 403 \\x1b]0;title\\x07" in shown
+    assert "waiting for a\\x1b[2J" in shown

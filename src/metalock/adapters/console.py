@@ -38,7 +38,7 @@ def say(text: str) -> None:
 def _print(text: str, stream: TextIO | None, name: str) -> None:
     if stream is None:
         return
-    text = _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    text = _shown(text)
     encoding = stream.encoding or "utf-8"
     try:
         click.echo(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
@@ -48,6 +48,11 @@ def _print(text: str, stream: TextIO | None, name: str) -> None:
     except OSError as error:
         silence(stream)
         raise ToolError(f"{name}: {error.strerror}") from None
+
+
+def _shown(text: str) -> str:
+    """Return the text with control characters as their escapes."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def silence(stream: TextIO) -> None:
@@ -113,7 +118,7 @@ class TerminalReporter(Reporter):
     def advance(self, item: str, outcome: str = "") -> None:
         if self._progress is not None and self._task is not None:
             if outcome:
-                self._progress.console.print(f"{item}: {outcome}", markup=False)
+                self._progress.console.print(_shown(f"{item}: {outcome}"), markup=False)
             self._progress.advance(self._task)
 
     def finish(self) -> None:
@@ -123,7 +128,7 @@ class TerminalReporter(Reporter):
 
     def note(self, text: str) -> None:
         if self._progress is not None:
-            self._progress.console.print(text, markup=False)
+            self._progress.console.print(_shown(text), markup=False)
         else:
             say(text)
 
