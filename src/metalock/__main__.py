@@ -34,9 +34,7 @@ def _exit_code() -> int:
         with suppress(OSError):
             os.write(2, b"interrupted\n")
         return 130
-    except (
-        SystemExit
-    ) as error:  # of click: 0 after shell completion, 1 if nobody reads its help
+    except SystemExit as error:  # of click: 0 after shell completion, 1 if nobody reads its help
         return 141 if error.code else 0
     except BrokenPipeError:
         return 141
