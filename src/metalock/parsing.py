@@ -31,6 +31,13 @@ def without_crlf(text: str) -> str:
     return text.removeprefix(_BOM).replace("\r\n", "\n")
 
 
+def with_ends_of(old: bytes, text: str) -> str:
+    """Return the text with the byte order mark and the ends of lines that its old version has."""
+    if b"\r\n" in old and old.count(b"\r\n") == old.count(b"\n"):
+        text = text.replace("\n", "\r\n")
+    return _BOM + text if old.startswith(_BOM.encode()) else text
+
+
 def parse_json(data: str | bytes) -> object:
     """Return the JSON value; raise `ValueError` for anything that JSON or a float64 does not have.
 

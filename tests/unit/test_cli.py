@@ -184,6 +184,19 @@ def test_list_updates_a_document(folder: Path) -> None:
     assert run("list", "--update", "README.md").stderr == "README.md: table up to date\n"
 
 
+def test_list_keeps_the_ends_of_lines_of_a_document(folder: Path) -> None:
+    document = folder / "README.md"
+    document.write_bytes(b"\xef\xbb\xbf" + f"# Title\r\n{BEGIN}\r\n{END}\r\nEnd\r\n".encode())
+    run("list", "--update", "README.md")
+    data = document.read_bytes()
+    assert data.startswith(b"\xef\xbb\xbf# Title\r\n")
+    assert data.count(b"\n") == data.count(b"\r\n") > 5
+    assert run("list", "--update", "README.md").stderr == "README.md: table up to date\n"
+    document.write_bytes(b"# Title\r\n" + f"{BEGIN}\n{END}\n".encode())
+    run("list", "--update", "README.md")
+    assert b"\r" not in document.read_bytes()
+
+
 def test_answers_are_written_and_checked(folder: Path) -> None:
     page = folder / "docs" / "answers.md"
     page.parent.mkdir()

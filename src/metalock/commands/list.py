@@ -9,7 +9,7 @@ import click
 
 from metalock.adapters.console import out, say
 from metalock.adapters.files import write_text
-from metalock.adapters.reading import read_text
+from metalock.adapters.reading import TEXT, read_bytes, read_text
 from metalock.commands.options import (
     NeedsType,
     SystemType,
@@ -23,6 +23,7 @@ from metalock.matrix.expand import select
 from metalock.matrix.model import Cell
 from metalock.overview.query import NEEDS, EnvStatus, Filter, ask, reasons, to_json, to_rows, to_text
 from metalock.overview.readme import BEGIN, END, has_table, to_markdown, with_table
+from metalock.parsing import with_ends_of
 from metalock.platforms import Platform
 from metalock.workspace import open_workspace
 
@@ -109,6 +110,7 @@ def update_table(path: Path, cells: list[Cell], known: dict[str, EnvStatus]) -> 
             f"{path} has no markers for the table",
             hint=f"Add the lines {BEGIN} and {END} where the table belongs.",
         )
-    changed = write_text(path, with_table(text, cells, known))
+    new = with_ends_of(read_bytes(path, TEXT), with_table(text, cells, known))
+    changed = write_text(path, new)
     say(f"{path}: {'table written' if changed else 'table up to date'}")
     return 0
