@@ -205,8 +205,22 @@ def tag_at(tag: int, sample: str = "elf-gnu-hash") -> int:
     raise LookupError(tag)
 
 
-STRTAB, SYMTAB, STRSZ, SONAME, RELA = 5, 6, 10, 14, 7
+STRTAB, SYMTAB, STRSZ, SONAME, RELA, RUNPATH = 5, 6, 10, 14, 7, 29
+FLAGS_1, NO_OPEN, PIE = 0x6FFF_FFFB, 0x40, 0x0800_0000
 GNU_HASH, VERNEED, VERDEF = 0x6FFFFEF5, 0x6FFFFFFE, 0x6FFFFFFC
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        patched(16, "<H", 2),
+        patched(tag_at(RUNPATH) - 8, "<2Q", FLAGS_1, NO_OPEN),
+        patched(tag_at(RUNPATH) - 8, "<2Q", FLAGS_1, PIE),
+    ],
+)
+def test_what_dlopen_refuses_is_no_library(data: bytes) -> None:
+    assert read(data).file_type is FileType.EXECUTABLE
+    assert read(patched(tag_at(RUNPATH) - 8, "<2Q", FLAGS_1, 1)).file_type is FileType.LIBRARY
 
 
 @pytest.mark.parametrize(
@@ -215,7 +229,10 @@ GNU_HASH, VERNEED, VERDEF = 0x6FFFFEF5, 0x6FFFFFFE, 0x6FFFFFFC
         (b"\x7fELF", "ELF header"),
         (patched(4, "B", 1), "only 64-bit little-endian"),
         (patched(5, "B", 2), "only 64-bit little-endian"),
+        (patched(8, "B", 9), "version 9 of the ABI"),
+        (patched(9, "B", 1), "and 01000000000000 after it"),
         (patched(54, "<H", 32), "program headers of 32 bytes"),
+        (patched(64, "<I52xI", 0, 0), "no segment is to be loaded"),
         (patched(56, "<H", 900), "program headers .* is outside"),
         (patched(32, "<Q", 2**64 - 8), "program headers .* is outside"),
         (patched(tag_at(STRTAB), "<Q", 1 << 40), "dynamic strings .*outside the loaded segments"),

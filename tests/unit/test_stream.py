@@ -25,9 +25,11 @@ from metalock.binaries import (
 )
 
 
-def streamed(data: bytes, *, architecture: str | None = None, imports: bool = True) -> Binary:
+def streamed(
+    data: bytes, *, architecture: str | None = None, imports: bool = True, size: int | None = None
+) -> Binary:
     with tempfile.TemporaryFile() as spool:
-        return read_stream(io.BytesIO(data), spool, architecture=architecture, imports=imports)
+        return read_stream(io.BytesIO(data), spool, architecture=architecture, imports=imports, size=size)
 
 
 def facts(binary: Binary) -> list[object]:
@@ -47,6 +49,19 @@ def test_slices(sample: str) -> None:
     for architecture, alone in zip(("x86_64", "arm64"), thin, strict=True):
         whole = facts(read(data, architecture=architecture))
         assert whole == facts(read(alone)) == facts(streamed(data, architecture=architecture))
+
+
+@pytest.mark.parametrize("sample", FAT)
+def test_a_slice_ends_within_the_file(sample: str) -> None:
+    first, second = slices(FAT[sample])
+    end = second.offset + second.size
+    assert facts(streamed(FAT[sample], architecture="arm64", size=end)) == facts(
+        read(FAT[sample], architecture="arm64")
+    )
+    with pytest.raises(InvalidBinary, match="is cut off: slice arm64 ends behind the file's end"):
+        streamed(FAT[sample], architecture="arm64", size=end - 1)
+    assert streamed(FAT[sample], architecture="x86_64", size=end - 1).architecture == "x86_64"
+    assert first.offset + first.size < end
 
 
 def test_thin_files_have_no_slices() -> None:
