@@ -127,6 +127,19 @@ def site_path(path: str, site: str) -> str | None:
     return None if whole.split("/")[0] in ("..", ".") else _OUTSIDE + whole
 
 
+def is_inside(path: str) -> bool:
+    """Return whether a path relative to the environment is in normal form and stays in it.
+
+    >>> [is_inside(path) for path in ("lib/x/.lock", "../x", "/x", "a/../../x", "a//b")]
+    [True, False, False, False, False]
+    """
+    return (
+        posixpath.normpath(path) == path
+        and not path.startswith("/")
+        and path.split("/", maxsplit=1)[0] not in ("..", ".")
+    )
+
+
 def prefix_path(path: str, site: str) -> str:
     """Return a path of `site_path` relative to the environment."""
     return path.removeprefix(_OUTSIDE) if path.startswith(_OUTSIDE) else f"{site}/{path}"

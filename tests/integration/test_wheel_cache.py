@@ -150,7 +150,7 @@ def test_damaged_tables_are_reported_and_made_again(
     monkeypatch.setattr(cache_module, "_MAPPED", 0)  # as a large entry, which is not read whole
     one = facts(tmp_path, site, WHEELS[:1])["one"]
     assert isinstance(one, WheelFacts)
-    with pytest.raises(ToolError, match="damaged on disk"):
+    with pytest.raises(ToolError, match="its entry in the cache is damaged"):
         _ = one.binaries["one.so"]
     again = facts(tmp_path, site, WHEELS[:1])["one"]
     assert isinstance(again, WheelFacts)

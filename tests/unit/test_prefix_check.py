@@ -352,6 +352,14 @@ def test_scripts_of_noarch_packages(prefix: Path) -> None:
     assert finding.detail == "bin/tool has changed"
 
 
+def test_hidden_files_of_conda_packages_are_inside(prefix: Path) -> None:
+    make_conda(prefix)
+    file = f"{SITE}/setuptools/_vendor/.lock"
+    put(prefix, file)
+    record_conda(prefix, conda("zlib"), [file], [conda_path(file, b"")])
+    assert check_prefix(replace(LOCK, conda=(*LOCK.conda, conda("zlib"))), prefix, records=RECORDS) == []
+
+
 def test_a_link_of_conda_that_is_a_file_now(prefix: Path) -> None:
     make_conda(prefix)
     (prefix / "bin/python").unlink()

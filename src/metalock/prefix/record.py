@@ -16,6 +16,7 @@ from metalock.records import (
     Entry,
     RecordError,
     installed_digest,
+    is_inside,
     may_lack_hash,
     parse_record,
     prefix_path,
@@ -121,7 +122,7 @@ def read_conda(record: CondaRecord, prefix: Path) -> Installed:
     """Return a conda package by its record in `conda-meta/`."""
     stated, faults, paths = [], [], set()
     for path in sorted({*record.files, *(file.path for file in record.hashed)}):
-        if site_path(path, ".") != path:
+        if not is_inside(path):
             faults.append(f"{path} leads out of the environment")
             continue
         paths.add(path)
